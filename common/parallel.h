@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A bounded loop over independent items on several threads. Which thread takes which item is not
+ * determined; what an item computes must depend on its index alone, so that results are the same
+ * for any number of threads.
+ */
+#ifndef TV_COMMON_PARALLEL_H
+#define TV_COMMON_PARALLEL_H
+
+#include <stddef.h>
+
+#include "common/error.h"
+
+/* Item index of a loop, on worker [0, threads). A negative return stops the loop. */
+typedef int (*tv_parallel_item)(size_t index, unsigned int worker, void *userdata,
+				struct tv_error *error);
+/* Called on the caller's thread after an item was done, done of total in all. */
+typedef void (*tv_parallel_tick)(size_t done, size_t total, void *userdata);
+
+/* The processors this process may run on. */
+unsigned int tv_parallel_threads(void);
+
+/* Runs item for [0, total) on at most threads workers (0: tv_parallel_threads()). Returns 0, or the
+ * failure of the lowest index that failed; items already begun are finished, others not begun. */
+int tv_parallel_for(size_t total, unsigned int threads, tv_parallel_item item,
+		    tv_parallel_tick tick, void *userdata, struct tv_error *error);
+
+#endif

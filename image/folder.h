@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A labelled folder, as torchvision's ImageFolder: one subfolder per label, images (.png, .jpg,
+ * .jpeg, in any case) in it at any depth. An unlabelled list, for calibration, is the same without
+ * the labels.
+ */
+#ifndef TV_IMAGE_FOLDER_H
+#define TV_IMAGE_FOLDER_H
+
+#include <stdbool.h>
+
+#include "common/cleanup.h"
+#include "common/error.h"
+
+#define TV_FOLDER_IMAGES_MAX (1u << 24)
+
+struct tv_folder_image {
+	char *path;
+	int label; /* index of its class, -1 in an unlabelled list */
+};
+
+struct tv_folder {
+	struct tv_folder_image *images; /* sorted by path: the order is the same everywhere */
+	size_t count;
+	char **labels; /* names of the classes by index, NULL in an unlabelled list */
+	size_t label_count;
+};
+
+/* Class names, one a line, line i = class i. NULL path is not allowed. */
+int tv_labels_read(const char *path, char ***ret_labels, size_t *ret_count, struct tv_error *error);
+/* The same from one string with newlines between the names (as in a checkpoint's metadata). */
+int tv_labels_parse(const char *text, char ***ret_labels, size_t *ret_count,
+		    struct tv_error *error);
+void tv_labels_free(char **labels, size_t count);
+
+/* With labels the class of a subfolder is the index of its name among them, and a subfolder whose
+ * name is not there is an error; without (NULL, 0) the subfolders' order by name is, as in
+ * ImageFolder. A folder without any image, or with images beside the subfolders and none within, is
+ * an error (-ENODATA) that says what was expected. */
+int tv_folder_read_labelled(const char *path, char *const *labels, size_t label_count,
+			    struct tv_folder *ret, struct tv_error *error);
+/* Every image below path, labels -1. */
+int tv_folder_read_all(const char *path, struct tv_folder *ret, struct tv_error *error);
+void tv_folder_done(struct tv_folder *folder);
+
+#endif

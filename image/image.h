@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From pixels as cameras and decoders give them to the network's input bytes: RGB, interleaved,
+ * 8 bits, rows from the top (NHWC with N = 1). No normalisation: the quantizer folds it into the
+ * stem, the float network does it itself.
+ */
+#ifndef TV_IMAGE_IMAGE_H
+#define TV_IMAGE_IMAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/cleanup.h"
+#include "common/error.h"
+
+#define TV_IMAGE_SIDE_MAX 65500u /* JPEG's own limit */
+#define TV_IMAGE_PIXELS_MAX (1u << 28)
+
+/* What happens to an image before the network sees it: the shorter side is resized to resize
+ * pixels (bicubic, antialiased, as torchvision and PIL do it: a = -0.5), then the central
+ * size x size pixels are cut out. resize == size with a square image of that side copies. */
+struct tv_preprocess {
+	unsigned int size;
+	unsigned int resize;
+};
+
+/* width x height pixels, rows stride bytes apart. */
+struct tv_rgb_view {
+	const uint8_t *data;
+	unsigned int width, height;
+	size_t stride;
+};
+
+/* Two planes: luma, and interleaved Cb, Cr at half resolution in both directions (width and height
+ * even). BT.601, limited range, as V4L2 cameras give it. */
+struct tv_nv12_view {
+	const uint8_t *luma, *chroma;
+	unsigned int width, height;
+	size_t luma_stride, chroma_stride;
+};
+
+/* ret: size * size * 3 bytes, the caller's. Only what the crop needs is computed: memory grows with
+ * the crop and the longer of the source's sides, not with the resized image. -EINVAL for sizes of
+ * 0 or beyond the limits above. */
+int tv_preprocess_rgb(const struct tv_preprocess *how, const struct tv_rgb_view *view,
+		      uint8_t *ret, struct tv_error *error);
+int tv_preprocess_nv12(const struct tv_preprocess *how, const struct tv_nv12_view *view,
+		       uint8_t *ret, struct tv_error *error);
+
+#endif
