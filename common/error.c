@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/error.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-int tv_error_set(struct tv_error *error, int code, const char *format, ...)
+int(tv_error_set)(struct tv_error *error, int code, const char *format, ...)
 {
 	va_list arguments;
 
@@ -20,7 +19,7 @@ int tv_error_set(struct tv_error *error, int code, const char *format, ...)
 	return code;
 }
 
-int tv_error_prefix(struct tv_error *error, int code, const char *format, ...)
+int(tv_error_prefix)(struct tv_error *error, int code, const char *format, ...)
 {
 	char cause[sizeof(error->text)];
 	va_list arguments;
@@ -48,7 +47,7 @@ int tv_error_prefix(struct tv_error *error, int code, const char *format, ...)
 	return code;
 }
 
-int tv_error_oom(struct tv_error *error)
+int(tv_error_oom)(struct tv_error *error)
 {
 	return tv_error_set(error, -ENOMEM, "out of memory");
 }

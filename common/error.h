@@ -9,6 +9,8 @@
 #ifndef TV_COMMON_ERROR_H
 #define TV_COMMON_ERROR_H
 
+#include <errno.h>
+
 struct tv_error {
 	int code; /* negative errno; 0 while nothing was set */
 	char text[512];
@@ -26,5 +28,25 @@ int tv_error_prefix(struct tv_error *error, int code, const char *format, ...)
 
 /* Out of memory: the one error that has nothing more to say. Returns -ENOMEM. */
 int tv_error_oom(struct tv_error *error);
+
+/* The same, so that the compiler sees that what is returned is code: it follows from there that an
+ * output parameter was written wherever a function did not return a negative number. */
+#define tv_error_set(error, code, ...)                                                             \
+	({                                                                                         \
+		int _tv_code = (code);                                                             \
+		(void)(tv_error_set)((error), _tv_code, __VA_ARGS__);                              \
+		_tv_code;                                                                          \
+	})
+#define tv_error_prefix(error, code, ...)                                                          \
+	({                                                                                         \
+		int _tv_code = (code);                                                             \
+		(void)(tv_error_prefix)((error), _tv_code, __VA_ARGS__);                           \
+		_tv_code;                                                                          \
+	})
+#define tv_error_oom(error)                                                                        \
+	({                                                                                         \
+		(void)(tv_error_oom)(error);                                                       \
+		-ENOMEM;                                                                           \
+	})
 
 #endif
