@@ -11,6 +11,7 @@
 #ifndef TV_COMMON_SAFETENSORS_H
 #define TV_COMMON_SAFETENSORS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,7 +21,9 @@
 #define TV_SAFETENSORS_HEADER_MAX (1u << 20)
 #define TV_SAFETENSORS_TENSORS_MAX 4096u
 #define TV_SAFETENSORS_RANK_MAX 8u
+#define TV_SAFETENSORS_DEPTH_MAX 4u
 #define TV_SAFETENSORS_ALIGNMENT 4096u
+#define TV_SAFETENSORS_FILE_MAX (UINT64_C(1) << 32)
 
 enum tv_dtype {
 	TV_DTYPE_BOOL,
@@ -53,7 +56,12 @@ struct tv_tensor {
 
 struct tv_safetensors;
 
-/* Reads the whole file at path. *ret is the caller's, released by tv_safetensors_free(). */
+/* Whether reader and writer take text as the name of a tensor or a key of the metadata: names end
+ * up on terminals, so that control characters (C0, DEL, C1) are refused. */
+bool tv_safetensors_name_valid(const char *text);
+
+/* Reads the whole file at path, a regular one of at most TV_SAFETENSORS_FILE_MAX bytes. *ret is the
+ * caller's, released by tv_safetensors_free(). */
 int tv_safetensors_open(const char *path, struct tv_safetensors **ret, struct tv_error *error);
 
 /* Parses size bytes at data, which stay the caller's and must outlive *ret. name stands for the
@@ -96,8 +104,9 @@ TV_DEFINE_CLEANUP(struct tv_safetensors_writer *, tv_safetensors_writer_free)
 int tv_safetensors_writer_metadata(struct tv_safetensors_writer *writer, const char *key,
 				   const char *value, struct tv_error *error);
 /* data stays the caller's and must live until the file is written. A one-dimensional U8 tensor may
- * be padded: its bytes are followed by zeros up to a multiple of alignment (1: none), its shape
- * says the padded length. */
+ * be padded: its bytes are followed by zeros up to a multiple of alignment (1: none, at most
+ * TV_SAFETENSORS_ALIGNMENT), its shape says the padded length. A name given twice is refused
+ * (-EEXIST). */
 int tv_safetensors_writer_tensor(struct tv_safetensors_writer *writer, const char *name,
 				 enum tv_dtype dtype, unsigned int rank, const uint64_t *shape,
 				 const void *data, unsigned int alignment, struct tv_error *error);
