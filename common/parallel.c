@@ -90,6 +90,8 @@ static void *work(void *userdata)
 		struct tv_error error = { 0 };
 		int r = loop->item(index, worker->number, loop->userdata, &error);
 
+		if (r < 0)
+			tv_error_set(&error, r, "item %zu failed", index);
 		finish_item(loop, index, r, &error);
 	}
 
@@ -122,26 +124,22 @@ static unsigned int start(struct loop *loop, struct worker *workers, unsigned in
 	return started;
 }
 
-/* Waits for the workers and ticks meanwhile, without the lock so that a slow terminal holds up
- * nobody; one tick stands for all that was done since the last. */
+/* Ticks until the workers are through; without the lock, so that a slow terminal holds up nobody.
+ * One tick stands for all that was done since the last. */
 static void watch(struct loop *loop, tv_parallel_tick tick)
 {
 	size_t told = 0;
 
 	pthread_mutex_lock(&loop->lock);
-	for (;;) {
-		if (loop->done != told) {
-			told = loop->done;
-			if (!tick)
-				continue;
-			pthread_mutex_unlock(&loop->lock);
-			tick(told, loop->total, loop->userdata);
-			pthread_mutex_lock(&loop->lock);
-		} else if (loop->running > 0) {
+	while (loop->done != told || loop->running > 0) {
+		if (loop->done == told) {
 			pthread_cond_wait(&loop->progressed, &loop->lock);
-		} else {
-			break;
+			continue;
 		}
+		told = loop->done;
+		pthread_mutex_unlock(&loop->lock);
+		tick(told, loop->total, loop->userdata);
+		pthread_mutex_lock(&loop->lock);
 	}
 	pthread_mutex_unlock(&loop->lock);
 }
@@ -180,7 +178,8 @@ int tv_parallel_for(size_t total, unsigned int threads, tv_parallel_item item,
 	pthread_mutex_init(&loop.lock, NULL);
 	pthread_cond_init(&loop.progressed, NULL);
 	started = start(&loop, workers, threads);
-	watch(&loop, tick);
+	if (tick)
+		watch(&loop, tick);
 	for (unsigned int i = 0; i < started; i++)
 		pthread_join(workers[i].thread, NULL);
 	pthread_cond_destroy(&loop.progressed);

@@ -14,14 +14,15 @@
 /* Item index of a loop, on worker [0, threads). A negative return stops the loop. */
 typedef int (*tv_parallel_item)(size_t index, unsigned int worker, void *userdata,
 				struct tv_error *error);
-/* Called on the caller's thread after an item was done, done of total in all. */
+/* Called on the caller's thread after one item or several were done, done of total in all. */
 typedef void (*tv_parallel_tick)(size_t done, size_t total, void *userdata);
 
 /* The processors this process may run on. */
 unsigned int tv_parallel_threads(void);
 
 /* Runs item for [0, total) on at most threads workers (0: tv_parallel_threads()). Returns 0, or the
- * failure of the lowest index that failed; items already begun are finished, others not begun. */
+ * failure of the lowest index that failed; items already begun are finished, others not begun. All
+ * items below that index have been run, so that the failure does not depend on the threads either. */
 int tv_parallel_for(size_t total, unsigned int threads, tv_parallel_item item,
 		    tv_parallel_tick tick, void *userdata, struct tv_error *error);
 

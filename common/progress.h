@@ -22,6 +22,12 @@ struct tv_progress {
 void tv_progress_start(struct tv_progress *progress, const char *what, const char *unit,
 		       bool quiet);
 void tv_progress_update(struct tv_progress *progress, size_t done, size_t total);
+/* Leaves a line that says how much was done in what time. Call it before an error is printed. */
 void tv_progress_end(struct tv_progress *progress, size_t done, size_t total);
+
+/* What tv_progress_update() writes at time now_us: for a terminal of columns columns, in which it
+ * leaves the last one free, or plain (0). Into text, truncated to fit; returns text. */
+const char *tv_progress_format(const struct tv_progress *progress, uint64_t now_us, size_t done,
+			       size_t total, unsigned int columns, char *text, size_t size);
 
 #endif
