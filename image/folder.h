@@ -2,17 +2,20 @@
 /*
  * A labelled folder, as torchvision's ImageFolder: one subfolder per label, images (.png, .jpg,
  * .jpeg, in any case) in it at any depth. An unlabelled list, for calibration, is the same without
- * the labels.
+ * the labels. Names with a leading dot are passed over, links are followed but not in circles.
  */
 #ifndef TV_IMAGE_FOLDER_H
 #define TV_IMAGE_FOLDER_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "common/cleanup.h"
 #include "common/error.h"
 
 #define TV_FOLDER_IMAGES_MAX (1u << 24)
+#define TV_LABELS_MAX (1u << 16)
 
 struct tv_folder_image {
 	char *path;
@@ -26,7 +29,8 @@ struct tv_folder {
 	size_t label_count;
 };
 
-/* Class names, one a line, line i = class i. NULL path is not allowed. */
+/* Class names, one a line, line i = class i, at most TV_LABELS_MAX; names may repeat (as ImageNet's
+ * do), lines may end in CR LF, none may be empty (-EBADMSG). NULL path is not allowed. */
 int tv_labels_read(const char *path, char ***ret_labels, size_t *ret_count, struct tv_error *error);
 /* The same from one string with newlines between the names (as in a checkpoint's metadata). */
 int tv_labels_parse(const char *text, char ***ret_labels, size_t *ret_count,
@@ -34,9 +38,10 @@ int tv_labels_parse(const char *text, char ***ret_labels, size_t *ret_count,
 void tv_labels_free(char **labels, size_t count);
 
 /* With labels the class of a subfolder is the index of its name among them, and a subfolder whose
- * name is not there is an error; without (NULL, 0) the subfolders' order by name is, as in
- * ImageFolder. A folder without any image, or with images beside the subfolders and none within, is
- * an error (-ENODATA) that says what was expected. */
+ * name is not there (-EINVAL), or there twice (-ENOTUNIQ), is an error; without (NULL, 0) the
+ * subfolders' order by name is, as in ImageFolder. A folder without any image, a subfolder without
+ * one and images beside the subfolders are errors (-ENODATA) that say what was expected. ret's
+ * labels are all of the given ones, or the subfolders' names. */
 int tv_folder_read_labelled(const char *path, char *const *labels, size_t label_count,
 			    struct tv_folder *ret, struct tv_error *error);
 /* Every image below path, labels -1. */

@@ -41,7 +41,11 @@ struct tv_nv12_view {
 
 /* ret: size * size * 3 bytes, the caller's. Only what the crop needs is computed: memory grows with
  * the crop and the longer of the source's sides, not with the resized image. -EINVAL for sizes of
- * 0 or beyond the limits above. */
+ * 0 or beyond the limits above, a resize below size, rows that overlap and odd sides of NV12.
+ *
+ * tv_preprocess_rgb() equals torchvision's Resize(resize, BICUBIC) and CenterCrop(size) on a PIL
+ * image to the bit; tv_preprocess_nv12() the same after the conversion (colour.h). Both keep to the
+ * stack and the heap: any number of threads may call them. */
 int tv_preprocess_rgb(const struct tv_preprocess *how, const struct tv_rgb_view *view,
 		      uint8_t *ret, struct tv_error *error);
 int tv_preprocess_nv12(const struct tv_preprocess *how, const struct tv_nv12_view *view,
