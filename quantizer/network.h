@@ -19,6 +19,7 @@
 #include "common/error.h"
 
 #define TV_NETWORK_STAGES 4
+#define TV_NETWORK_HEAD (TV_NETWORK_STAGES + 1)
 #define TV_NETWORK_INPUT (-1)
 #define TV_NETWORK_NONE (-2)
 #define TV_NETWORK_CHANNELS_MAX 16384u
@@ -33,7 +34,9 @@ enum tv_naming {
 /* What tells one member of the family from another. B0 to B3 are four of them. */
 struct tv_architecture {
 	unsigned int widths[1 + TV_NETWORK_STAGES]; /* stem, stages 1 to 4 */
-	unsigned int depths[1 + TV_NETWORK_STAGES]; /* blocks in each */
+	/* Blocks in each, at least 1. The strided block is the first of them in stages 1 and 2 and
+	 * comes on top in stages 3 and 4, as the stem's convolution does. */
+	unsigned int depths[1 + TV_NETWORK_STAGES];
 	unsigned int head_dim; /* channels of an attention head */
 	unsigned int head_widths[2]; /* after the head's convolution, after its first linear layer */
 	unsigned int classes;
@@ -72,10 +75,24 @@ enum tv_role {
 	TV_ROLE_LINEAR2,
 };
 
+/*
+ * Names are ours, the same for every naming (Kb counts the blocks of a stage from 1):
+ *
+ *   stem.conv                 stem.Kb.{depthwise,project}
+ *   stage1.Kb.{expand,depthwise,project}, the first with stride 2; stage2 alike
+ *   stage3.down.{expand,depthwise,project}
+ *   stage3.Kb.attention.{qkv,aggregate_depthwise,aggregate_pointwise,attention,project}
+ *   stage3.Kb.mbconv.{expand,depthwise,project}; stage4 alike
+ *   head.{conv,pool,linear1,norm,linear2}
+ *
+ * with Kb = "block1", "block2", ...
+ */
 struct tv_node {
-	char name[48]; /* ours, the same for every naming: "stage3.block1.mbconv.project" */
+	char name[48];
 	enum tv_node_kind kind;
 	enum tv_role role;
+	unsigned int stage; /* 0: stem, 1 to 4, TV_NETWORK_HEAD */
+	unsigned int block; /* place in the stage from 0: the stem's conv and the "down"s are 0 */
 	enum tv_activation activation;
 	int input; /* node whose value is read, or TV_NETWORK_INPUT */
 	int input2; /* second map of an attention, else TV_NETWORK_NONE */
@@ -88,6 +105,7 @@ struct tv_node {
 	/* Convolution: [out_channels][kernel][kernel][in_channels / groups] and [out_channels] (zeros
 	 * if the layer has none). Norm: gamma and beta. NULL in a network without weights. */
 	float *weight, *bias;
+	bool batch_norm, has_bias; /* what a convolution has in the checkpoint, before folding */
 	uint64_t parameters; /* trainable, as the checkpoint has them: before folding */
 };
 
@@ -107,7 +125,9 @@ struct tv_network {
 /* "b0" to "b3" with 1000 classes; -EINVAL otherwise. */
 int tv_architecture_by_name(const char *name, struct tv_architecture *ret, struct tv_error *error);
 
-/* Builds the nodes of an architecture at an input size (a multiple of 32), without weights. */
+/* Builds the nodes of an architecture at an input size (a multiple of 32), without weights, with
+ * MIT's epsilons, ImageNet's mean and std, and no resize. -EINVAL for what is beyond the limits
+ * above or does not fit together; the text says which figure and what it may be. */
 int tv_network_new(const struct tv_architecture *architecture, unsigned int size,
 		   struct tv_network **ret, struct tv_error *error);
 void tv_network_free(struct tv_network *network);
