@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/* triovit-sim inspect: what a checkpoint holds, layer by layer. */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "quantizer/checkpoint.h"
+#include "tools/sim.h"
+
+struct inspect_options {
+	const char *subject; /* a file, or b0 to b3 */
+	unsigned int size;
+	bool json;
+};
+
+static int parse(const struct sim_command *self, int argc, char **argv,
+		 struct inspect_options *ret)
+{
+	enum { SIZE = 256, JSON };
+	static const struct option options[] = {
+		{ "size", required_argument, NULL, SIZE },
+		{ "json", no_argument, NULL, JSON },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int c, code = 0;
+
+	while (code == 0 && (c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (c) {
+		case SIZE:
+			code = sim_parse_size(self, optarg, &ret->size);
+			break;
+		case JSON:
+			ret->json = true;
+			break;
+		case 'h':
+			return sim_help(self);
+		default:
+			code = sim_wrong_usage(self, NULL);
+		}
+	}
+	if (code)
+		return code;
+	if (argc - optind != 1)
+		return sim_wrong_usage(self, "expected one CHECKPOINT, or b0, b1, b2 or b3");
+	ret->subject = argv[optind];
+	return SIM_GO_ON;
+}
+
+/* *ret_checkpoint: whether the network came from a file, with weights and preprocessing. */
+static int load(const struct inspect_options *options, struct tv_network **ret,
+		bool *ret_checkpoint, struct tv_error *error)
+{
+	struct tv_checkpoint_options how = { .size = options->size };
+	struct tv_architecture architecture;
+
+	*ret_checkpoint = tv_architecture_by_name(options->subject, &architecture, NULL) < 0;
+	if (*ret_checkpoint)
+		return tv_checkpoint_read(options->subject, &how, ret, error);
+	return tv_network_new(&architecture, options->size ? options->size : 224, ret, error);
+}
+
+static const char *kind_name(const struct tv_node *node)
+{
+	switch (node->kind) {
+	case TV_NODE_CONV:
+		if (node->in_height == 1 && node->in_width == 1)
+			return "linear";
+		if (node->groups == 1)
+			return "conv";
+		return node->groups == node->in_channels ? "depthwise" : "grouped";
+	case TV_NODE_ATTENTION:
+		return "attention";
+	case TV_NODE_POOL:
+		return "pool";
+	case TV_NODE_NORM:
+		return "norm";
+	}
+	return "?";
+}
+
+static const char *activation_name(enum tv_activation activation)
+{
+	switch (activation) {
+	case TV_ACTIVATION_NONE:
+		return NULL;
+	case TV_ACTIVATION_RELU:
+		return "relu";
+	case TV_ACTIVATION_HARDSWISH:
+		return "hardswish";
+	}
+	return NULL;
+}
+
+static const char *naming_name(enum tv_naming naming)
+{
+	return naming == TV_NAMING_MIT ? "mit" : "timm";
+}
+
+static void add_layer(struct sim_table *table, const struct tv_node *node)
+{
+	const char *activation = activation_name(node->activation);
+
+	sim_table_add(table, "%s", node->name);
+	sim_table_add(table, "%s", kind_name(node));
+	sim_table_add(table, "%s", activation ? activation : "");
+	if (node->kind == TV_NODE_CONV) {
+		sim_table_add(table, "%ux%u", node->kernel, node->kernel);
+		sim_table_add(table, "%u", node->stride);
+		sim_table_add(table, "%u", node->groups);
+	} else {
+		for (unsigned int i = 0; i < 3; i++)
+			sim_table_add(table, "%s", "");
+	}
+	sim_table_add(table, "%ux%ux%u", node->in_height, node->in_width, node->in_channels);
+	sim_table_add(table, "%ux%ux%u", node->out_height, node->out_width, node->out_channels);
+	sim_table_add(table, "%" PRIu64, node->parameters);
+	sim_table_add(table, "%.3f", tv_node_macs(node) / 1e6);
+}
+
+static int print_layers(const struct tv_network *network, struct tv_error *error)
+{
+	static const char *const heads[] = { "layer", "kind", "activation", "kernel", "stride",
+					     "groups", "input", "output", "parameters", "M MACs" };
+	_cleanup_(sim_table_done) struct sim_table table = {
+		.columns = TV_ARRAY_SIZE(heads),
+		.left = 3,
+	};
+
+	for (size_t i = 0; i < TV_ARRAY_SIZE(heads); i++)
+		sim_table_add(&table, "%s", heads[i]);
+	for (size_t i = 0; i < network->count; i++)
+		add_layer(&table, &network->nodes[i]);
+	return sim_table_print(&table, 0, error);
+}
+
+static void print_figures(const char *what, const unsigned int *values, size_t count)
+{
+	printf("%s", what);
+	for (size_t i = 0; i < count; i++)
+		printf(" %u", values[i]);
+}
+
+static void print_checkpoint(const struct tv_network *network)
+{
+	char text[256];
+
+	printf("naming      %s\n", naming_name(network->naming));
+	printf("preprocess  shorter side to %u (bicubic), central %ux%u, "
+	       "mean %g %g %g, std %g %g %g\n", network->resize, network->size, network->size,
+	       network->mean[0], network->mean[1], network->mean[2], network->std[0],
+	       network->std[1], network->std[2]);
+	printf("labels      %s\n", network->labels ? "in the checkpoint" : "none");
+	printf("ignored     %zu tensors\n", network->ignored_count);
+	for (size_t i = 0; i < network->ignored_count; i++) {
+		snprintf(text, sizeof(text), "%s", network->ignored[i]);
+		printf("            %s\n", sim_printable(text));
+	}
+}
+
+static int print_text(const struct tv_network *network, bool checkpoint, struct tv_error *error)
+{
+	const struct tv_architecture *a = &network->architecture;
+	int r;
+
+	sim_print_architecture(network);
+	print_figures("widths", a->widths, TV_ARRAY_SIZE(a->widths));
+	print_figures(", depths", a->depths, TV_ARRAY_SIZE(a->depths));
+	print_figures(", head", a->head_widths, TV_ARRAY_SIZE(a->head_widths));
+	printf(", attention dimension %u, expansion %u\n\n", a->head_dim, a->expand);
+	r = print_layers(network, error);
+	if (r < 0)
+		return r;
+	printf("\nparameters  %.3f M (%" PRIu64 ")\n", tv_network_parameters(network) / 1e6,
+	       tv_network_parameters(network));
+	printf("MACs        %.1f M (%" PRIu64 ")\n", tv_network_macs(network) / 1e6,
+	       tv_network_macs(network));
+	if (checkpoint)
+		print_checkpoint(network);
+	return 0;
+}
+
+static json_t *shape_json(unsigned int height, unsigned int width, unsigned int channels)
+{
+	return sim_json_unsigned((const unsigned int[]){ height, width, channels }, 3);
+}
+
+/* A node that another one refers to, by name; null for none. */
+static json_t *reference_json(const struct tv_network *network, int index)
+{
+	if (index == TV_NETWORK_INPUT)
+		return json_string("input");
+	return index < 0 ? json_null() : json_string(network->nodes[index].name);
+}
+
+static json_t *layer_json(const struct tv_network *network, const struct tv_node *node)
+{
+	json_auto_t *layer = json_pack(
+		"{s:s, s:s, s:s?, s:o, s:o, s:o, s:o, s:I, s:I}",
+		"name", node->name, "kind", kind_name(node),
+		"activation", activation_name(node->activation),
+		"from", reference_json(network, node->input),
+		"shortcut", reference_json(network, node->shortcut),
+		"input", shape_json(node->in_height, node->in_width, node->in_channels),
+		"output", shape_json(node->out_height, node->out_width, node->out_channels),
+		"parameters", (json_int_t)node->parameters,
+		"macs", (json_int_t)tv_node_macs(node));
+
+	if (!layer)
+		return NULL;
+	if (node->kind == TV_NODE_CONV &&
+	    (json_object_set_new(layer, "kernel", json_integer(node->kernel)) < 0 ||
+	     json_object_set_new(layer, "stride", json_integer(node->stride)) < 0 ||
+	     json_object_set_new(layer, "groups", json_integer(node->groups)) < 0))
+		return NULL;
+	return TV_TAKE_PTR(layer);
+}
+
+static json_t *layers_json(const struct tv_network *network)
+{
+	json_auto_t *layers = json_array();
+
+	for (size_t i = 0; i < network->count; i++)
+		if (json_array_append_new(layers, layer_json(network, &network->nodes[i])) < 0)
+			return NULL;
+	return TV_TAKE_PTR(layers);
+}
+
+static json_t *strings_json(char *const *strings, size_t count)
+{
+	json_auto_t *array = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		if (json_array_append_new(array, sim_json_string(strings[i])) < 0)
+			return NULL;
+	return TV_TAKE_PTR(array);
+}
+
+static json_t *checkpoint_json(const struct tv_network *network)
+{
+	return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o}",
+			 "naming", naming_name(network->naming),
+			 "resize", (int)network->resize,
+			 "mean", sim_json_float(network->mean, TV_ARRAY_SIZE(network->mean)),
+			 "std", sim_json_float(network->std, TV_ARRAY_SIZE(network->std)),
+			 "labels", network->labels ?
+				 strings_json(network->labels, network->architecture.classes) :
+				 json_null(),
+			 "ignored", strings_json(network->ignored, network->ignored_count));
+}
+
+static int print_json(const struct tv_network *network, bool checkpoint, struct tv_error *error)
+{
+	json_auto_t *root = json_pack(
+		"{s:o, s:i, s:o, s:I, s:I, s:o}",
+		"architecture", sim_json_architecture(&network->architecture),
+		"size", (int)network->size,
+		"checkpoint", checkpoint ? checkpoint_json(network) : json_null(),
+		"parameters", (json_int_t)tv_network_parameters(network),
+		"macs", (json_int_t)tv_network_macs(network),
+		"layers", layers_json(network));
+
+	return sim_json_print(root, error);
+}
+
+static int run(const struct sim_command *self, int argc, char **argv)
+{
+	_cleanup_(tv_network_freep) struct tv_network *network = NULL;
+	struct inspect_options options = { 0 };
+	struct tv_error error = { 0 };
+	bool checkpoint;
+	int code, r;
+
+	code = parse(self, argc, argv, &options);
+	if (code != SIM_GO_ON)
+		return code;
+	r = load(&options, &network, &checkpoint, &error);
+	if (r >= 0 && options.json)
+		r = print_json(network, checkpoint, &error);
+	else if (r >= 0)
+		r = print_text(network, checkpoint, &error);
+	return r < 0 ? sim_fail(&error) : EXIT_SUCCESS;
+}
+
+const struct sim_command sim_inspect = {
+	.name = "inspect",
+	.arguments = "CHECKPOINT|ARCH [OPTION...]",
+	.summary = "show a checkpoint's architecture, layers, parameters and MACs",
+	.help = "Shows what a checkpoint holds, layer by layer, and how it wants its images.\n"
+		"ARCH (b0, b1, b2 or b3) stands for the published architecture without weights;\n"
+		"a file of that name is ./b0.\n"
+		"\n"
+		"Options:\n"
+		"      --size N   side of the input, a multiple of 32 (else the checkpoint's,\n"
+		"                 else 224)\n"
+		"      --json     for programs; shapes are [height, width, channels]\n"
+		"  -h, --help\n",
+	.run = run,
+};

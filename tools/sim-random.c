@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* triovit-sim random: a checkpoint for those who have none. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "quantizer/checkpoint.h"
+#include "tools/sim.h"
+
+struct random_options {
+	const char *architecture, *output;
+	enum tv_naming naming;
+	unsigned int size, classes;
+	uint64_t seed;
+};
+
+static int parse_naming(const struct sim_command *self, const char *text, enum tv_naming *ret)
+{
+	if (strcmp(text, "mit") == 0)
+		*ret = TV_NAMING_MIT;
+	else if (strcmp(text, "timm") == 0)
+		*ret = TV_NAMING_TIMM;
+	else
+		return sim_wrong_usage(self, "--naming: '%s' is neither mit nor timm", text);
+	return 0;
+}
+
+static int parse(const struct sim_command *self, int argc, char **argv, struct random_options *ret)
+{
+	enum { SIZE = 256, SEED, NAMING, CLASSES };
+	static const struct option options[] = {
+		{ "output", required_argument, NULL, 'o' },
+		{ "size", required_argument, NULL, SIZE },
+		{ "seed", required_argument, NULL, SEED },
+		{ "naming", required_argument, NULL, NAMING },
+		{ "classes", required_argument, NULL, CLASSES },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int c, code = 0;
+
+	while (code == 0 && (c = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
+		switch (c) {
+		case 'o':
+			ret->output = optarg;
+			break;
+		case SIZE:
+			code = sim_parse_size(self, optarg, &ret->size);
+			break;
+		case SEED:
+			code = sim_parse_number(self, "--seed", optarg, 0, UINT64_MAX, &ret->seed);
+			break;
+		case NAMING:
+			code = parse_naming(self, optarg, &ret->naming);
+			break;
+		case CLASSES:
+			code = sim_parse_unsigned(self, "--classes", optarg, 1,
+						  TV_NETWORK_CHANNELS_MAX, &ret->classes);
+			break;
+		case 'h':
+			return sim_help(self);
+		default:
+			code = sim_wrong_usage(self, NULL);
+		}
+	}
+	if (code)
+		return code;
+	if (argc - optind != 1)
+		return sim_wrong_usage(self, "expected one ARCH: b0, b1, b2 or b3");
+	if (!ret->output)
+		return sim_wrong_usage(self, "expected -o FILE: where the checkpoint is to go");
+	ret->architecture = argv[optind];
+	return SIM_GO_ON;
+}
+
+static int run(const struct sim_command *self, int argc, char **argv)
+{
+	struct random_options options = { .naming = TV_NAMING_MIT, .size = 224 };
+	struct tv_architecture architecture;
+	struct tv_error error = { 0 };
+	int code;
+
+	code = parse(self, argc, argv, &options);
+	if (code != SIM_GO_ON)
+		return code;
+	if (tv_architecture_by_name(options.architecture, &architecture, &error) < 0)
+		return sim_wrong_usage(self, "%s", error.text);
+	if (options.classes)
+		architecture.classes = options.classes;
+	if (tv_checkpoint_write_random(&architecture, options.naming, options.size, options.seed,
+				       options.output, &error) < 0)
+		return sim_fail(&error);
+	return EXIT_SUCCESS;
+}
+
+const struct sim_command sim_random = {
+	.name = "random",
+	.arguments = "ARCH -o FILE [OPTION...]",
+	.summary = "write a checkpoint with random weights",
+	.help = "Writes a checkpoint of ARCH (b0, b1, b2 or b3) with random weights: for trying\n"
+		"out everything whose outcome does not depend on training.\n"
+		"\n"
+		"Options:\n"
+		"  -o, --output FILE    where the checkpoint goes; it is replaced if it exists\n"
+		"      --size N         side of the input, a multiple of 32 (default 224)\n"
+		"      --classes N      outputs (default 1000)\n"
+		"      --seed N         another number, other weights (default 0)\n"
+		"      --naming NAMES   mit or timm: whose names the tensors have (default mit)\n"
+		"  -h, --help\n",
+	.run = run,
+};
