@@ -22,7 +22,7 @@ unsigned int tv_parallel_threads(void);
 
 /* Runs item for [0, total) on at most threads workers (0: tv_parallel_threads()). Returns 0, or the
  * failure of the lowest index that failed; items already begun are finished, others not begun. All
- * items below that index have been run, so that the failure does not depend on the threads either. */
+ * items below that index have been run, so that the failure does not depend on the threads. */
 int tv_parallel_for(size_t total, unsigned int threads, tv_parallel_item item,
 		    tv_parallel_tick tick, void *userdata, struct tv_error *error);
 

@@ -44,21 +44,16 @@ static const char *format_rate(double rate, char text[32])
 	return text;
 }
 
-static double seconds_since(uint64_t start_us, uint64_t now_us)
-{
-	return now_us > start_us ? (double)(now_us - start_us) / US_PER_S : 0;
-}
-
 /* What terminal and plain lines have in common: how many, how fast, how long. */
 static void format_counts(const struct tv_progress *progress, uint64_t now_us, size_t done,
 			  size_t total, char text[LINE_SIZE])
 {
-	double elapsed = seconds_since(progress->started_us, now_us);
+	double elapsed = (double)(now_us - progress->started_us) / US_PER_S;
 	char rate[32], left[32];
 	int length = snprintf(text, LINE_SIZE, "%zu of %zu %s", done, total, progress->unit);
 
 	/* From nothing nothing can be foretold. */
-	if (done == 0 || elapsed <= 0 || done > total || length < 0 || length >= LINE_SIZE)
+	if (done == 0 || elapsed == 0 || done > total || length < 0 || length >= LINE_SIZE)
 		return;
 	snprintf(text + length, LINE_SIZE - (size_t)length, ", %s %s/s, %s left",
 		 format_rate((double)done / elapsed, rate), progress->unit,
@@ -148,7 +143,7 @@ void tv_progress_update(struct tv_progress *progress, size_t done, size_t total)
 
 void tv_progress_end(struct tv_progress *progress, size_t done, size_t total)
 {
-	double elapsed = seconds_since(progress->started_us, monotonic_us());
+	double elapsed = (double)(monotonic_us() - progress->started_us) / US_PER_S;
 	char rate[32], time[32], of[32] = "";
 
 	if (progress->quiet)

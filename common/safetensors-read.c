@@ -3,19 +3,14 @@
  * The reader: bounds first, then JSON, then each tensor's entry, then how they lie in the data.
  * Nothing is allocated or computed from a number in the file before that number was bounded.
  */
-#include "common/safetensors.h"
-
-#include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
 
 #include "common/file.h"
-
-#define METADATA_KEY "__metadata__"
-#define LENGTH_SIZE sizeof(uint64_t)
-#define PRINTABLE_SIZE 128
+#include "common/safetensors-header.h"
+#include "common/safetensors.h"
 
 struct entry {
 	struct tv_tensor tensor;
@@ -30,154 +25,6 @@ struct tv_safetensors {
 	struct entry **by_name;
 	size_t count;
 };
-
-/* Foreign text that no check has passed yet, fit for a message and a terminal. */
-static const char *printable(const char *text, size_t size, char ret[PRINTABLE_SIZE])
-{
-	size_t length = size < PRINTABLE_SIZE ? size : PRINTABLE_SIZE - 1;
-
-	for (size_t i = 0; i < length; i++)
-		ret[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
-	ret[length] = '\0';
-	if (size > length)
-		memcpy(ret + length - 3, "...", 3);
-	return ret;
-}
-
-bool tv_safetensors_name_valid(const char *text)
-{
-	for (const unsigned char *c = (const unsigned char *)text; *c; c++)
-		if (*c < 0x20 || *c == 0x7f || (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0))
-			return false;
-	return true;
-}
-
-/* Where in the header's text a walk through it ended. */
-struct place {
-	unsigned int depth;
-	struct {
-		const char *text; /* as written, between the quotes */
-		size_t size;
-	} name, key; /* last strings of the outermost object and, since then, inside it */
-};
-
-/*
- * Walks through JSON text without understanding more of it than strings and brackets. jansson
- * recurses up to 2048 levels and says where it failed as a mere offset: this bounds the one and
- * finds out which tensor the other means. Stops where the depth exceeds the bound.
- */
-static struct place walk(const char *text, size_t size)
-{
-	struct place place = { 0 };
-
-	for (size_t i = 0; i < size && place.depth <= TV_SAFETENSORS_DEPTH_MAX; i++) {
-		if (text[i] == '{' || text[i] == '[') {
-			place.depth++;
-		} else if ((text[i] == '}' || text[i] == ']') && place.depth > 0) {
-			place.depth--;
-		} else if (text[i] == '"') {
-			size_t first = i + 1;
-
-			for (i = first; i < size && text[i] != '"'; i++)
-				if (text[i] == '\\')
-					i++;
-			if (i >= size)
-				break;
-			if (place.depth == 1) {
-				place.name.text = text + first;
-				place.name.size = i - first;
-				place.key.text = NULL;
-			} else {
-				place.key.text = text + first;
-				place.key.size = i - first;
-			}
-		}
-	}
-	return place;
-}
-
-/* Puts the tensor's name in front of an error of the header's text. */
-static int prefix_place(const struct place *place, struct tv_error *error)
-{
-	char name[PRINTABLE_SIZE];
-
-	if (!place->name.text)
-		return -EBADMSG;
-	printable(place->name.text, place->name.size, name);
-	if (strcmp(name, METADATA_KEY) == 0)
-		return tv_error_prefix(error, -EBADMSG, METADATA_KEY);
-	return tv_error_prefix(error, -EBADMSG, "tensor '%s'", name);
-}
-
-/* Says what jansson did not like, and of which tensor. */
-static int fail_json(const char *text, size_t size, const json_error_t *cause,
-		     struct tv_error *error)
-{
-	size_t position = cause->position > 0 ? (size_t)cause->position : 0;
-	struct place place = walk(text, position < size ? position : size);
-	char printed[PRINTABLE_SIZE];
-
-	switch (json_error_code(cause)) {
-	case json_error_out_of_memory:
-		return tv_error_oom(error);
-	case json_error_duplicate_key:
-		if (place.key.text)
-			tv_error_set(error, -EBADMSG, "key '%s' appears twice",
-				     printable(place.key.text, place.key.size, printed));
-		else
-			tv_error_set(error, -EBADMSG, "appears twice in the header");
-		break;
-	default:
-		tv_error_set(error, -EBADMSG, "header is not valid JSON at byte %zu: %s", position,
-			     printable(cause->text, strlen(cause->text), printed));
-	}
-	return prefix_place(&place, error);
-}
-
-/* The JSON header of a file. */
-static int read_header(const uint8_t *data, size_t size, json_t **ret, size_t *ret_data_offset,
-		       struct tv_error *error)
-{
-	const char *text;
-	json_error_t cause;
-	struct place place;
-	uint64_t length;
-	json_t *root;
-
-	if (size < LENGTH_SIZE)
-		return tv_error_set(error, -EBADMSG,
-				    "has %zu bytes, expected at least the %zu of a header length",
-				    size, LENGTH_SIZE);
-	memcpy(&length, data, sizeof(length));
-	length = le64toh(length);
-	if (length > TV_SAFETENSORS_HEADER_MAX)
-		return tv_error_set(error, -EBADMSG,
-				    "not a safetensors file: header of %" PRIu64
-				    " bytes, expected at most %u",
-				    length, TV_SAFETENSORS_HEADER_MAX);
-	if (length > size - LENGTH_SIZE)
-		return tv_error_set(error, -EBADMSG,
-				    "header of %" PRIu64 " bytes reaches beyond the end of the "
-				    "file, which has %zu after the header length",
-				    length, size - LENGTH_SIZE);
-	text = (const char *)data + LENGTH_SIZE;
-	if (length == 0 || text[0] != '{')
-		return tv_error_set(error, -EBADMSG, "header does not begin with '{'");
-
-	place = walk(text, (size_t)length);
-	if (place.depth > TV_SAFETENSORS_DEPTH_MAX) {
-		tv_error_set(error, -EBADMSG, "header is nested deeper than %u levels",
-			     TV_SAFETENSORS_DEPTH_MAX);
-		return prefix_place(&place, error);
-	}
-	root = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &cause);
-	if (!root)
-		return fail_json(text, (size_t)length, &cause, error);
-
-	*ret = root;
-	*ret_data_offset = LENGTH_SIZE + (size_t)length;
-	return 0;
-}
 
 static const char *json_kind(const json_t *value)
 {
@@ -199,15 +46,14 @@ static const char *json_kind(const json_t *value)
 	}
 }
 
-/* A key that only messages show, or one that is kept: checked, and named in the error. */
 static int check_name(const char *name, const char *what, struct tv_error *error)
 {
-	char text[PRINTABLE_SIZE];
+	char text[TV_PRINTABLE_SIZE];
 
 	if (tv_safetensors_name_valid(name))
 		return 0;
 	return tv_error_set(error, -EBADMSG, "%s '%s': control characters in the name", what,
-			    printable(name, strlen(name), text));
+			    tv_printable(name, strlen(name), text));
 }
 
 static int check_metadata(json_t *metadata, struct tv_error *error)
@@ -217,17 +63,15 @@ static int check_metadata(json_t *metadata, struct tv_error *error)
 	int r;
 
 	if (!json_is_object(metadata))
-		return tv_error_set(error, -EBADMSG,
-				    METADATA_KEY ": is %s, expected an object of strings",
+		return tv_error_set(error, -EBADMSG, "is %s, expected an object of strings",
 				    json_kind(metadata));
 	json_object_foreach(metadata, key, value) {
-		r = check_name(key, METADATA_KEY ": key", error);
+		r = check_name(key, "key", error);
 		if (r < 0)
 			return r;
 		if (!json_is_string(value))
-			return tv_error_set(error, -EBADMSG,
-					    METADATA_KEY ": '%s' is %s, expected a string", key,
-					    json_kind(value));
+			return tv_error_set(error, -EBADMSG, "'%.128s' is %s, expected a string",
+					    key, json_kind(value));
 	}
 	return 0;
 }
@@ -261,19 +105,20 @@ static int read_integers(const json_t *array, const char *what, size_t max, uint
 
 static int read_dtype(const json_t *value, enum tv_dtype *ret, struct tv_error *error)
 {
-	char text[PRINTABLE_SIZE];
+	const char *name = json_string_value(value);
+	char text[TV_PRINTABLE_SIZE];
 
-	if (!json_is_string(value))
+	if (!name)
 		return tv_error_set(error, -EBADMSG, "dtype is %s, expected a string",
 				    json_kind(value));
 	for (int i = 0; i < TV_DTYPE_COUNT; i++)
-		if (strcmp(json_string_value(value), tv_dtype_name((enum tv_dtype)i)) == 0) {
+		if (strcmp(name, tv_dtype_name((enum tv_dtype)i)) == 0) {
 			*ret = (enum tv_dtype)i;
 			return 0;
 		}
 	return tv_error_set(error, -EBADMSG,
 			    "unknown dtype '%s', expected one like F32, F16, BF16, I8, U8",
-			    printable(json_string_value(value), json_string_length(value), text));
+			    tv_printable(name, strlen(name), text));
 }
 
 static int read_shape(const json_t *value, struct tv_tensor *tensor, struct tv_error *error)
@@ -298,7 +143,7 @@ static int read_shape(const json_t *value, struct tv_tensor *tensor, struct tv_e
 static int read_offsets(const json_t *value, struct entry *entry, struct tv_error *error)
 {
 	uint64_t offsets[2];
-	char text[PRINTABLE_SIZE];
+	char text[TV_PRINTABLE_SIZE];
 	int r = read_integers(value, "data_offsets", 2, offsets, error);
 
 	if (r < 0)
@@ -310,7 +155,8 @@ static int read_offsets(const json_t *value, struct entry *entry, struct tv_erro
 	entry->end = offsets[1];
 	if (entry->begin > entry->end)
 		return tv_error_set(error, -EBADMSG,
-				    "data_offsets begin at %" PRIu64 ", after their end at %" PRIu64,
+				    "data_offsets begin at %" PRIu64
+				    ", after their end at %" PRIu64,
 				    entry->begin, entry->end);
 	if (entry->end - entry->begin != entry->tensor.size)
 		return tv_error_set(error, -EBADMSG,
@@ -321,7 +167,12 @@ static int read_offsets(const json_t *value, struct entry *entry, struct tv_erro
 	return 0;
 }
 
-enum { KEY_DTYPE, KEY_SHAPE, KEY_OFFSETS, KEY_COUNT };
+enum {
+	KEY_DTYPE,
+	KEY_SHAPE,
+	KEY_OFFSETS,
+	KEY_COUNT,
+};
 
 /* Takes a tensor's object apart: exactly dtype, shape and data_offsets. */
 static int read_keys(json_t *object, json_t *ret[KEY_COUNT], struct tv_error *error)
@@ -339,14 +190,14 @@ static int read_keys(json_t *object, json_t *ret[KEY_COUNT], struct tv_error *er
 			return tv_error_set(error, -EBADMSG, "has no %s", keys[i]);
 	}
 	json_object_foreach(object, key, value) {
-		char text[PRINTABLE_SIZE];
+		char text[TV_PRINTABLE_SIZE];
 		bool known = false;
 
 		for (int i = 0; i < KEY_COUNT; i++)
 			known |= strcmp(key, keys[i]) == 0;
 		if (!known)
 			return tv_error_set(error, -EBADMSG, "unknown key '%s'",
-					    printable(key, strlen(key), text));
+					    tv_printable(key, strlen(key), text));
 	}
 	return 0;
 }
@@ -371,7 +222,7 @@ static int read_entry(const char *name, json_t *object, struct entry *ret, struc
 
 static int read_entries(struct tv_safetensors *file, struct tv_error *error)
 {
-	json_t *metadata = json_object_get(file->root, METADATA_KEY);
+	json_t *metadata = json_object_get(file->root, TV_SAFETENSORS_METADATA);
 	size_t count = json_object_size(file->root) - (metadata ? 1 : 0);
 	const char *name;
 	json_t *value;
@@ -383,7 +234,7 @@ static int read_entries(struct tv_safetensors *file, struct tv_error *error)
 	if (metadata) {
 		r = check_metadata(metadata, error);
 		if (r < 0)
-			return r;
+			return tv_error_prefix(error, r, TV_SAFETENSORS_METADATA);
 	}
 
 	/* One more than needed: an allocation of nothing may be NULL. */
@@ -399,7 +250,7 @@ static int read_entries(struct tv_safetensors *file, struct tv_error *error)
 			return r;
 		r = read_entry(name, value, &file->entries[file->count], error);
 		if (r < 0)
-			return tv_error_prefix(error, r, "tensor '%s'", name);
+			return tv_error_prefix(error, r, "tensor '%.128s'", name);
 		file->count++;
 	}
 	return 0;
@@ -469,7 +320,7 @@ static int lay_out(struct tv_safetensors *file, const uint8_t *data, size_t size
 
 		r = check_place(entry, end, before, size, error);
 		if (r < 0)
-			return tv_error_prefix(error, r, "tensor '%s'", entry->tensor.name);
+			return tv_error_prefix(error, r, "tensor '%.128s'", entry->tensor.name);
 		entry->tensor.data = data + (size_t)entry->begin;
 		file->by_name[i] = entry;
 		end = entry->end;
@@ -477,7 +328,8 @@ static int lay_out(struct tv_safetensors *file, const uint8_t *data, size_t size
 	}
 	if (end < size)
 		return tv_error_set(error, -EBADMSG,
-				    "%" PRIu64 " bytes follow the last tensor '%.128s', expected none",
+				    "%" PRIu64
+				    " bytes follow the last tensor '%.128s', expected none",
 				    size - end, before);
 
 	qsort(file->by_name, file->count, sizeof(*file->by_name), compare_name);
@@ -498,7 +350,7 @@ int tv_safetensors_parse(const void *data, size_t size, const char *name,
 	if (!file->name)
 		return tv_error_oom(error);
 
-	r = read_header(data, size, &file->root, &offset, error);
+	r = tv_safetensors_header(data, size, &file->root, &offset, error);
 	if (r == 0)
 		r = read_entries(file, error);
 	if (r == 0)
@@ -563,7 +415,7 @@ const struct tv_tensor *tv_safetensors_find(const struct tv_safetensors *file, c
 
 const char *tv_safetensors_metadata(const struct tv_safetensors *file, const char *key)
 {
-	json_t *metadata = json_object_get(file->root, METADATA_KEY);
+	json_t *metadata = json_object_get(file->root, TV_SAFETENSORS_METADATA);
 
 	return json_string_value(json_object_get(metadata, key));
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/safetensors.h"
-
 #include <endian.h>
 #include <errno.h>
 #include <jansson.h>
 #include <string.h>
 
 #include "common/file.h"
+#include "common/safetensors-header.h"
+#include "common/safetensors.h"
 
 /* Length field and header together fill whole pages, and the bound is a multiple of them. */
 #define HEADER_MAX (TV_SAFETENSORS_HEADER_MAX - sizeof(uint64_t))
@@ -180,7 +180,7 @@ static int add_tensor(struct tv_safetensors_writer *writer, const char *name, en
 	r = check_key(writer->tensors, name, error);
 	if (r < 0)
 		return r;
-	if (strcmp(name, "__metadata__") == 0)
+	if (strcmp(name, TV_SAFETENSORS_METADATA) == 0)
 		return tv_error_set(error, -EINVAL, "the name is the metadata's");
 	if (json_object_size(writer->tensors) >= TV_SAFETENSORS_TENSORS_MAX)
 		return tv_error_set(error, -EINVAL, "is one too many, expected at most %u tensors",
@@ -231,7 +231,7 @@ static int make_header(const struct tv_safetensors_writer *writer, char **ret, s
 
 	if (!root ||
 	    (json_object_size(writer->metadata) > 0 &&
-	     json_object_set(root, "__metadata__", writer->metadata) < 0) ||
+	     json_object_set(root, TV_SAFETENSORS_METADATA, writer->metadata) < 0) ||
 	    json_object_update(root, writer->tensors) < 0)
 		return tv_error_oom(error);
 
