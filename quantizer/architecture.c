@@ -41,7 +41,8 @@ static int check_range(unsigned int value, unsigned int max, const char *what, i
 		snprintf(where, sizeof(where), " of the stem");
 	else if (stage > 0)
 		snprintf(where, sizeof(where), " of stage %d", stage);
-	return tv_error_set(error, -EINVAL, "%s%s is %u, expected 1 to %u", what, where, value, max);
+	return tv_error_set(error, -EINVAL, "%s%s is %u, expected 1 to %u", what, where, value,
+			    max);
 }
 
 static int check_stage(const struct tv_architecture *a, int stage, struct tv_error *error)

@@ -59,8 +59,8 @@ static int index_tensors(struct tv_checkpoint_file *file, struct tv_error *error
 		if (!strcmp(entry[-1].key, entry->key))
 			return tv_error_set(error, -EBADMSG,
 					    "%s: tensors '%s' and '%s' are both '%s', expected one",
-					    file->name, entry[-1].tensor->name,
-					    entry->tensor->name, entry->key);
+					    file->name, entry[-1].tensor->name, entry->tensor->name,
+					    entry->key);
 	}
 	return 0;
 }

@@ -49,8 +49,8 @@ static const char *path_in_block(enum tv_role role, unsigned int stage, unsigned
 
 	switch (role) {
 	case TV_ROLE_EXPAND:
-		return attention_block ? ".local_module.main.inverted_conv." :
-					 ".main.inverted_conv.";
+		return attention_block ? ".local_module.main.inverted_conv."
+				       : ".main.inverted_conv.";
 	case TV_ROLE_DEPTHWISE:
 		return attention_block ? ".local_module.main.depth_conv." : ".main.depth_conv.";
 	case TV_ROLE_PROJECT:

@@ -92,8 +92,8 @@ struct fold {
 
 static struct fold fold_channel(const struct node_tensors *tensors, size_t channel)
 {
-	const double bias = tensors->value[TV_PART_BIAS] ? tensors->value[TV_PART_BIAS][channel] :
-							   0;
+	const double bias = tensors->value[TV_PART_BIAS] ? tensors->value[TV_PART_BIAS][channel]
+							 : 0;
 	double factor, mean, variance;
 
 	if (!tensors->value[TV_PART_NORM_WEIGHT])

@@ -23,9 +23,8 @@ static void fill(const struct tv_node *node, enum tv_checkpoint_part_kind kind, 
 {
 	/* A branch adds a quarter of what it comes from to a map: sums of many stay in range. */
 	const double factor = node->shortcut == TV_NETWORK_NONE ? 1.0 : 0.5;
-	const double deviation = kind == TV_PART_WEIGHT && node->kind == TV_NODE_CONV ?
-					 weight_deviation(node) :
-					 0.1;
+	const double deviation =
+		kind == TV_PART_WEIGHT && node->kind == TV_NODE_CONV ? weight_deviation(node) : 0.1;
 
 	for (size_t i = 0; i < count; i++) {
 		double x;
@@ -96,8 +95,8 @@ static int add_counter(struct tv_safetensors_writer *writer, enum tv_naming nami
 }
 
 static int add_node(struct tv_safetensors_writer *writer, struct tensors *tensors,
-		    enum tv_naming naming, const struct tv_node *node, size_t index,
-		    uint64_t seed, struct tv_error *error)
+		    enum tv_naming naming, const struct tv_node *node, size_t index, uint64_t seed,
+		    struct tv_error *error)
 {
 	struct tv_checkpoint_part parts[TV_CHECKPOINT_PARTS_MAX];
 	const unsigned int count = tv_checkpoint_parts(naming, node, parts);

@@ -73,8 +73,8 @@ static int choose_resize(const struct tv_checkpoint_file *file,
 			return bad_metadata(file, "crop_ratio", text,
 					    "a number above 0 and up to 1", error);
 	}
-	network->resize = (unsigned int)(mit ? ceil(network->size / ratio) :
-					       floor(network->size / ratio));
+	network->resize =
+		(unsigned int)(mit ? ceil(network->size / ratio) : floor(network->size / ratio));
 	return 0;
 }
 

@@ -43,8 +43,8 @@ void tv_float_pack_depthwise(const struct tv_node *node, float *ret)
 	}
 }
 
-static void finish_strip(const struct tv_node *node, size_t pixels,
-			 const float *restrict shortcut, float *restrict out)
+static void finish_strip(const struct tv_node *node, size_t pixels, const float *restrict shortcut,
+			 float *restrict out)
 {
 	const size_t channels = node->out_channels;
 	const float *restrict bias = node->bias;
@@ -129,8 +129,8 @@ static void gather_row(const struct tv_node *node, const float *in, unsigned int
 			in + ((size_t)rows.origin * node->in_width + columns.origin) * channels;
 
 		for (unsigned int k = rows.first; k < rows.last; k++) {
-			memcpy(matrix + ((size_t)k * node->kernel + columns.first) * channels,
-			       from, length * sizeof(*matrix));
+			memcpy(matrix + ((size_t)k * node->kernel + columns.first) * channels, from,
+			       length * sizeof(*matrix));
 			from += node->in_width * channels;
 		}
 	}
@@ -139,8 +139,8 @@ static void gather_row(const struct tv_node *node, const float *in, unsigned int
 /* One pixel's sums of channels [c, c + count); count is LANES wherever it can be, a constant to
  * the compiler there. */
 static inline void depthwise_lanes(const struct tv_node *node, const float *restrict packed,
-				   const float *restrict in, struct taps rows,
-				   struct taps columns, size_t count, float *restrict out)
+				   const float *restrict in, struct taps rows, struct taps columns,
+				   size_t count, float *restrict out)
 {
 	const size_t channels = node->out_channels;
 	float sum[LANES] = { 0 };
@@ -195,8 +195,7 @@ void tv_float_conv(const struct tv_node *node, const float *packed, const float 
 			for (unsigned int i = 0; i < rows; i++)
 				depthwise_row(node, packed, in, y + i, to + i * row);
 		} else if (node->kernel == 1) {
-			pointwise_strip(node,
-					in + (size_t)y * node->in_width * node->in_channels,
+			pointwise_strip(node, in + (size_t)y * node->in_width * node->in_channels,
 					(size_t)rows * node->out_width, to);
 		} else {
 			const size_t window =
@@ -208,7 +207,7 @@ void tv_float_conv(const struct tv_node *node, const float *packed, const float 
 					 window, node->weight, to + i * row, node->out_channels);
 			}
 		}
-		finish_strip(node, (size_t)rows * node->out_width, shortcut ? shortcut + y * row
-									    : NULL, to);
+		finish_strip(node, (size_t)rows * node->out_width,
+			     shortcut ? shortcut + y * row : NULL, to);
 	}
 }

@@ -33,8 +33,8 @@ static void attention_head(const struct tv_node *node, const float *map, size_t 
 
 	cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, dim, dim, pixels, 1, k, dim,
 		    map + 2 * dim, map_channels, 0, kv, dim);
-	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, pixels, dim, dim, 1, q, dim, kv,
-		    dim, 0, out, node->out_channels);
+	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, pixels, dim, dim, 1, q, dim, kv, dim,
+		    0, out, node->out_channels);
 
 	for (size_t p = 0; p < pixels; p++, q += dim, out += node->out_channels) {
 		float divisor = 0;

@@ -193,9 +193,9 @@ static const float *value_of(const struct tv_float_runner *runner, int value)
 {
 	if (value == TV_NETWORK_NONE)
 		return NULL;
-	return runner->slots[value == TV_NETWORK_INPUT ? runner->input_slot :
-							 runner->states[value].slot]
-		.memory;
+	if (value == TV_NETWORK_INPUT)
+		return runner->slots[runner->input_slot].memory;
+	return runner->slots[runner->states[value].slot].memory;
 }
 
 static float *run_node(struct tv_float_runner *runner, size_t index)
@@ -261,16 +261,16 @@ void tv_top_k(const float *logits, unsigned int classes, unsigned int k, unsigne
 {
 	unsigned int count = 0;
 
-	for (unsigned int class = 0; class < classes; class++) {
+	for (unsigned int next = 0; next < classes; next++) {
 		unsigned int place = count;
 
-		while (place > 0 && is_better(logits, class, ret[place - 1]))
+		while (place > 0 && is_better(logits, next, ret[place - 1]))
 			place--;
 		if (place == k)
 			continue;
 		if (count < k)
 			count++;
 		memmove(ret + place + 1, ret + place, (count - 1 - place) * sizeof(*ret));
-		ret[place] = class;
+		ret[place] = next;
 	}
 }

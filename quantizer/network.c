@@ -15,8 +15,9 @@ struct builder {
 	struct tv_network *network;
 	char place[32]; /* "stage3.block1.mbconv": the first part of the names */
 	unsigned int stage, block;
-	int value; /* the node whose value comes in */
-	unsigned int channels, side; /* of that value; maps are square */
+	/* The node whose value comes in, and what that value is; maps are square. */
+	int value;
+	unsigned int channels, side;
 };
 
 static struct tv_node *add_node(struct builder *b, enum tv_node_kind kind, enum tv_role role,
@@ -95,12 +96,10 @@ static void add_mbconv(struct builder *b, unsigned int out_channels, unsigned in
 	const int shortcut = has_shortcut ? b->value : TV_NETWORK_NONE;
 
 	add_conv(b, &(struct conv){ TV_ROLE_EXPAND, "expand", middle, .batch_norm = !has_bias,
-				    .has_bias = has_bias,
-				    .activation = TV_ACTIVATION_HARDSWISH });
+				    .has_bias = has_bias, .activation = TV_ACTIVATION_HARDSWISH });
 	add_conv(b, &(struct conv){ TV_ROLE_DEPTHWISE, "depthwise", middle, .kernel = 3,
 				    .stride = stride, .groups = middle, .batch_norm = !has_bias,
-				    .has_bias = has_bias,
-				    .activation = TV_ACTIVATION_HARDSWISH });
+				    .has_bias = has_bias, .activation = TV_ACTIVATION_HARDSWISH });
 	add_conv(b, &(struct conv){ TV_ROLE_PROJECT, "project", out_channels, .batch_norm = true })
 		->shortcut = shortcut;
 }
