@@ -9,8 +9,8 @@
 #include <jpeglib.h>
 #include <jerror.h>
 
-/* What libjpeg holds of a progressive image: 6 bytes a pixel without chroma subsampling. */
-#define MEMORY_MAX (512 << 20)
+/* For what libjpeg holds of a progressive image: 6 bytes a pixel without chroma subsampling. */
+#define MEMORY_MAX_MIB 512
 /* An encoder makes about ten; a few bytes a scan would let a small file take hours. */
 #define SCANS_MAX 100
 
@@ -43,6 +43,12 @@ static void on_error(j_common_ptr jpeg)
 	case JERR_IMAGE_TOO_BIG:
 		decode->code = tv_image_check_size(decode->jpeg.image_width,
 						   decode->jpeg.image_height, decode->error);
+		break;
+	case JERR_NO_BACKING_STORE:
+		decode->code = tv_error_set(decode->error, -EFBIG,
+					    "JPEG: %ux%u pixels take more than %d MiB to decode",
+					    decode->jpeg.image_width, decode->jpeg.image_height,
+					    MEMORY_MAX_MIB);
 		break;
 	case JERR_OUT_OF_MEMORY:
 		decode->code = tv_error_oom(decode->error);
@@ -83,7 +89,7 @@ static void open_data(struct jpeg_decode *decode)
 	jpeg_create_decompress(jpeg);
 	decode->progress.progress_monitor = on_progress;
 	jpeg->progress = &decode->progress;
-	jpeg->mem->max_memory_to_use = MEMORY_MAX;
+	jpeg->mem->max_memory_to_use = MEMORY_MAX_MIB << 20;
 	jpeg_mem_src(jpeg, decode->data, decode->size);
 }
 

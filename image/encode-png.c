@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "common/file.h"
-#include "image/formats.h"
 
 /* All that lives across libpng's longjmp() is in here, not in a function's variables. */
 struct png_encode {
@@ -44,7 +43,7 @@ static void on_write(png_structp png, png_bytep data, size_t size)
 
 	if (size > encode->room - encode->size) {
 		size_t room = 2 * encode->room + size;
-		uint8_t *grown = room > size ? realloc(encode->data, room) : NULL;
+		uint8_t *grown = room > encode->room ? realloc(encode->data, room) : NULL;
 
 		if (!grown)
 			png_error(png, "out of memory");
@@ -57,6 +56,14 @@ static void on_write(png_structp png, png_bytep data, size_t size)
 
 static void on_flush(png_structp png)
 {
+}
+
+static int check_view(const struct tv_rgb_view *view, struct tv_error *error)
+{
+	if (view->width && view->height && view->stride / 3 >= view->width)
+		return 0;
+	return tv_error_set(error, -EINVAL, "%ux%u pixels in rows %zu bytes apart", view->width,
+			    view->height, view->stride);
 }
 
 static int encode_view(struct png_encode *encode)
@@ -88,7 +95,7 @@ int tv_image_write_png(const char *path, const struct tv_rgb_view *view, struct 
 	struct iovec part;
 	int r;
 
-	r = tv_image_check_size(view->width, view->height, error);
+	r = check_view(view, error);
 	if (r == 0)
 		r = encode_view(&encode);
 	if (r < 0)

@@ -252,7 +252,33 @@ START_TEST(test_nv12_levels)
 }
 END_TEST
 
-/* The resize of a converted frame is the converted frame's resize, crops at odd columns included. */
+/* A plane without gaps between its rows, which are given far apart. */
+static uint8_t *pack(const uint8_t *plane, unsigned int width, unsigned int height, size_t stride)
+{
+	uint8_t *packed = malloc((size_t)width * height);
+
+	for (unsigned int y = 0; y < height; y++)
+		memcpy(packed + (size_t)y * width, plane + y * stride, width);
+	return packed;
+}
+
+static uint8_t *convert(const uint8_t *luma, const uint8_t *chroma, unsigned int width,
+			unsigned int height)
+{
+	const struct tv_nv12_view view = { luma, chroma, width, height, width, width };
+	_cleanup_free_ int16_t *row = calloc(width, 3 * sizeof(*row));
+	int16_t *const planes[] = { row, row + width, row + 2 * width };
+	uint8_t *rgb = malloc((size_t)width * height * 3);
+
+	for (unsigned int y = 0; y < height; y++) {
+		tv_nv12_read_row(&view, y, 0, width, planes);
+		for (unsigned int x = 0; x < 3 * width; x++)
+			rgb[y * 3 * width + x] = (uint8_t)planes[x % 3][x / 3];
+	}
+	return rgb;
+}
+
+/* The resize of a frame is that of the frame converted first, with crops from odd columns on too. */
 START_TEST(test_nv12_resize)
 {
 	static const unsigned int cases[][4] = {
@@ -264,21 +290,22 @@ START_TEST(test_nv12_resize)
 	const size_t luma_stride = width + 7, chroma_stride = width + 13;
 	_cleanup_free_ uint8_t *luma = fill(luma_stride * height, 1);
 	_cleanup_free_ uint8_t *chroma = fill(chroma_stride * height / 2, 2);
-	_cleanup_free_ uint8_t *rgb = malloc((size_t)width * height * 3);
-	_cleanup_free_ uint8_t *expected = NULL, *found = NULL;
-	_cleanup_free_ int16_t *row = calloc(width, 3 * sizeof(*row));
-	const struct tv_nv12_view view = { luma,   chroma,	width,
-					   height, luma_stride, chroma_stride };
-	int16_t *const planes[] = { row, row + width, row + 2 * width };
+	_cleanup_free_ uint8_t *packed_luma = pack(luma, width, height, luma_stride);
+	_cleanup_free_ uint8_t *packed_chroma = pack(chroma, width, height / 2, chroma_stride);
+	_cleanup_free_ uint8_t *rgb = convert(packed_luma, packed_chroma, width, height);
+	_cleanup_free_ uint8_t *expected = preprocess_rgb(how.resize, how.size, rgb, width, height,
+							  (size_t)width * 3);
+	_cleanup_free_ uint8_t *found = malloc((size_t)how.size * how.size * 3);
+	const struct tv_nv12_view view = {
+		.luma = luma,
+		.chroma = chroma,
+		.width = width,
+		.height = height,
+		.luma_stride = luma_stride,
+		.chroma_stride = chroma_stride,
+	};
 	struct tv_error error = { 0 };
 
-	for (unsigned int y = 0; y < height; y++) {
-		tv_nv12_read_row(&view, y, 0, width, planes);
-		for (unsigned int x = 0; x < 3 * width; x++)
-			rgb[y * 3 * width + x] = (uint8_t)planes[x % 3][x / 3];
-	}
-	expected = preprocess_rgb(how.resize, how.size, rgb, width, height, (size_t)width * 3);
-	found = malloc((size_t)how.size * how.size * 3);
 	tv_assert_ok(tv_preprocess_nv12(&how, &view, found, &error), error);
 	assert_pixels(found, expected, how.size, "NV12");
 }
