@@ -143,7 +143,7 @@ START_TEST(hardswish)
 			double miss = fabs(got - x * gate);
 
 			worst = fmax(worst, miss);
-			if (miss > 1.75)
+			if (miss > 1.5)
 				ck_abort_msg("f %u x %d gives %d", f, x, got);
 			if (real <= -3 && got)
 				ck_abort_msg("f %u x %d gives %d, not 0", f, x, got);
