@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "image/folder.h"
 
+#include <dirent.h>
 #include <errno.h>
-#include <fts.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
+
+/* Links without a circle can make few folders into very many. */
+#define FOLDERS_MAX (1u << 20)
 
 struct walk {
 	struct tv_folder folder;
+	unsigned int folders; /* read so far */
 	size_t image_room, label_room;
 	const char *top;
 	bool labelled;
@@ -123,56 +129,132 @@ static bool is_image(const char *name)
 			     !strcasecmp(extension, ".jpeg"));
 }
 
-static int visit_file(struct walk *walk, const FTSENT *entry, struct tv_error *error)
+/* A folder on the way to where the walk is. */
+struct level {
+	const struct level *above; /* NULL: the top */
+	dev_t device;
+	ino_t inode;
+};
+
+/* Whether a link led back to a folder that it is in. */
+static bool is_circle(const struct level *level, const struct stat *status)
 {
-	if (entry->fts_level == FTS_ROOTLEVEL)
-		return tv_error_set(error, -ENOTDIR, "%s: not a folder", walk->top);
-	if (!is_image(entry->fts_name))
+	for (; level; level = level->above)
+		if (level->device == status->st_dev && level->inode == status->st_ino)
+			return true;
+	return false;
+}
+
+struct entries {
+	struct dirent **names;
+	int count;
+};
+
+static void entries_done(struct entries *entries)
+{
+	for (int i = 0; i < entries->count; i++)
+		free(entries->names[i]);
+	free(entries->names);
+}
+
+static int is_visible(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+/* By bytes: alphasort() would ask the locale. */
+static int compare_names(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int walk_folder(struct walk *walk, const char *path, const struct level *above,
+		       const struct stat *status, struct tv_error *error);
+
+static int visit_folder(struct walk *walk, const char *path, const char *name,
+			const struct level *level, const struct stat *status,
+			struct tv_error *error)
+{
+	bool label = walk->labelled && !level->above;
+	int r;
+
+	if (is_circle(level, status))
 		return 0;
-	if (walk->labelled && entry->fts_level == FTS_ROOTLEVEL + 1)
+	r = label ? enter_label(walk, name, error) : 0;
+	if (r < 0)
+		return r;
+	r = walk_folder(walk, path, level, status, error);
+	if (r < 0)
+		return r;
+	return label ? leave_label(walk, path, error) : 0;
+}
+
+static int visit_file(struct walk *walk, const char *path, const char *name,
+		      const struct level *level, struct tv_error *error)
+{
+	if (!is_image(name))
+		return 0;
+	if (walk->labelled && !level->above)
 		return tv_error_set(error, -ENODATA,
 				    "%s: an image beside the labels' folders, expected one "
 				    "subfolder per label with its images in it",
-				    entry->fts_path);
-	return add_image(walk, entry->fts_path, error);
+				    path);
+	return add_image(walk, path, error);
 }
 
-static int visit(struct walk *walk, FTS *tree, FTSENT *entry, struct tv_error *error)
+static int visit(struct walk *walk, const char *folder, const char *name,
+		 const struct level *level, struct tv_error *error)
 {
-	bool top = entry->fts_level == FTS_ROOTLEVEL;
-	bool label = walk->labelled && entry->fts_level == FTS_ROOTLEVEL + 1;
-	bool hidden = !top && entry->fts_name[0] == '.';
+	const char *slash = folder[strlen(folder) - 1] == '/' ? "" : "/";
+	_cleanup_free_ char *path = NULL;
+	struct stat status;
 
-	/* A hidden folder that is skipped is left all the same, and one that cannot be read is
-	 * nobody's business. */
-	if (hidden) {
-		fts_set(tree, entry, FTS_SKIP);
-		return 0;
+	if (asprintf(&path, "%s%s%s", folder, slash, name) < 0) {
+		path = NULL;
+		return tv_error_oom(error);
 	}
-
-	switch (entry->fts_info) {
-	case FTS_D:
-		return label ? enter_label(walk, entry->fts_name, error) : 0;
-	case FTS_DP:
-		return label ? leave_label(walk, entry->fts_path, error) : 0;
-	case FTS_F:
-		return visit_file(walk, entry, error);
-	case FTS_DC: /* a link to a folder that it is in: seen already */
-	case FTS_DEFAULT: /* a pipe, a device */
-		return top ? visit_file(walk, entry, error) : 0;
-	case FTS_SLNONE:
-		if (!top && !is_image(entry->fts_name))
-			return 0;
-		return tv_error_set(error, -ENOENT, "%s: a link to nothing", entry->fts_path);
-	default:
-		return tv_error_set(error, -entry->fts_errno, "%s: %s", entry->fts_path,
-				    strerror(entry->fts_errno));
-	}
+	if (stat(path, &status) < 0)
+		return tv_error_set(error, -errno, "%s: %s", path,
+				    errno == ENOENT ? "a link to nothing" : strerror(errno));
+	if (S_ISDIR(status.st_mode))
+		return visit_folder(walk, path, name, level, &status, error);
+	if (S_ISREG(status.st_mode))
+		return visit_file(walk, path, name, level, error);
+	return 0;
 }
 
-static int compare_entries(const FTSENT **a, const FTSENT **b)
+/* fts(3) would do, but glibc's reads directories with 32-bit inode numbers on 32-bit machines, and
+ * takes the first larger one for the end. How deep this goes is bounded by PATH_MAX. */
+static int walk_folder(struct walk *walk, const char *path, const struct level *above,
+		       const struct stat *status, struct tv_error *error)
 {
-	return strcmp((*a)->fts_name, (*b)->fts_name);
+	const struct level level = { above, status->st_dev, status->st_ino };
+	_cleanup_(entries_done) struct entries entries = { 0 };
+	int r;
+
+	if (walk->folders++ == FOLDERS_MAX)
+		return tv_error_set(error, -EFBIG, "%s: more than %u folders", walk->top,
+				    FOLDERS_MAX);
+	entries.count = scandir(path, &entries.names, is_visible, compare_names);
+	if (entries.count < 0)
+		return tv_error_set(error, -errno, "%s: %s", path, strerror(errno));
+	for (int i = 0; i < entries.count; i++) {
+		r = visit(walk, path, entries.names[i]->d_name, &level, error);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int walk_top(struct walk *walk, struct tv_error *error)
+{
+	struct stat status;
+
+	if (stat(walk->top, &status) < 0)
+		return tv_error_set(error, -errno, "%s: %s", walk->top, strerror(errno));
+	if (!S_ISDIR(status.st_mode))
+		return tv_error_set(error, -ENOTDIR, "%s: not a folder", walk->top);
+	return walk_folder(walk, walk->top, NULL, &status, error);
 }
 
 static int compare_images(const void *a, const void *b)
@@ -180,34 +262,6 @@ static int compare_images(const void *a, const void *b)
 	const struct tv_folder_image *first = a, *second = b;
 
 	return strcmp(first->path, second->path);
-}
-
-TV_DEFINE_CLEANUP(FTS *, fts_close)
-
-/* Links are followed, as ImageFolder does; fts sees when they lead in a circle. */
-static int walk_tree(struct walk *walk, struct tv_error *error)
-{
-	char *const tops[] = { (char *)walk->top, NULL };
-	_cleanup_(fts_closep) FTS *tree = NULL;
-	int r;
-
-	/* NOCHDIR: the working directory is the whole process's. */
-	tree = fts_open(tops, FTS_LOGICAL | FTS_NOCHDIR, compare_entries);
-	if (!tree)
-		return tv_error_set(error, -errno, "%s: %s", walk->top, strerror(errno));
-	for (;;) {
-		FTSENT *entry;
-
-		errno = 0;
-		entry = fts_read(tree);
-		if (!entry && errno)
-			return tv_error_set(error, -errno, "%s: %s", walk->top, strerror(errno));
-		if (!entry)
-			return 0;
-		r = visit(walk, tree, entry, error);
-		if (r < 0)
-			return r;
-	}
 }
 
 static void walk_done(struct walk *walk)
@@ -220,7 +274,7 @@ static int read_folder(struct walk *walk, struct tv_folder *ret, struct tv_error
 	int r;
 
 	walk->label = -1;
-	r = walk_tree(walk, error);
+	r = walk_top(walk, error);
 	if (r < 0)
 		return r;
 	if (!walk->folder.count)
