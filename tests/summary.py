@@ -16,6 +16,7 @@ program that dies before it has said how its cases ended is one failure more.
 import json
 import re
 import sys
+import textwrap
 
 RESULT = re.compile(r'^(not )?ok\b\s*\d*\s*(?:-\s*)?(.*)$')
 DIRECTIVE = re.compile(r'\s*#\s*(skip|todo)\S*\s*(.*)$', re.IGNORECASE)
@@ -136,7 +137,9 @@ def table(rows):
     for what in ('skipped', 'failed'):
         for row in rows:
             for name in row[what]:
-                print(f'{what}: {row["lane"]}/{row["suite"]}: {name}')
+                # The log above has the rest of a long one.
+                print(textwrap.shorten(f'{what}: {row["lane"]}/{row["suite"]}: {name}', 160,
+                                       placeholder=' ...'))
     passed, failed, skipped = (sum(row['passed'] for row in rows),
                                sum(len(row['failed']) for row in rows),
                                sum(len(row['skipped']) for row in rows))

@@ -143,21 +143,34 @@ static void print_figures(const char *what, const unsigned int *values, size_t c
 		printf(" %u", values[i]);
 }
 
-static void print_checkpoint(const struct tv_network *network)
+static void print_ignored(const struct tv_network *network)
 {
+	size_t counters = 0;
 	char text[256];
 
+	printf("ignored     %zu tensors\n", network->ignored_count);
+	for (size_t i = 0; i < network->ignored_count; i++) {
+		/* Every batch norm that PyTorch saves has one: no news, and many. */
+		if (strstr(network->ignored[i], ".num_batches_tracked:")) {
+			counters++;
+			continue;
+		}
+		snprintf(text, sizeof(text), "%s", network->ignored[i]);
+		printf("            %s\n", sim_printable(text));
+	}
+	if (counters)
+		printf("            %zu counters (num_batches_tracked)\n", counters);
+}
+
+static void print_checkpoint(const struct tv_network *network)
+{
 	printf("naming      %s\n", naming_name(network->naming));
 	printf("preprocess  shorter side to %u (bicubic), central %ux%u, "
 	       "mean %g %g %g, std %g %g %g\n", network->resize, network->size, network->size,
 	       network->mean[0], network->mean[1], network->mean[2], network->std[0],
 	       network->std[1], network->std[2]);
 	printf("labels      %s\n", network->labels ? "in the checkpoint" : "none");
-	printf("ignored     %zu tensors\n", network->ignored_count);
-	for (size_t i = 0; i < network->ignored_count; i++) {
-		snprintf(text, sizeof(text), "%s", network->ignored[i]);
-		printf("            %s\n", sim_printable(text));
-	}
+	print_ignored(network);
 }
 
 static int print_text(const struct tv_network *network, bool checkpoint, struct tv_error *error)
@@ -195,13 +208,22 @@ static json_t *reference_json(const struct tv_network *network, int index)
 	return index < 0 ? json_null() : json_string(network->nodes[index].name);
 }
 
+/* The one or two nodes whose values a node reads. */
+static json_t *sources_json(const struct tv_network *network, const struct tv_node *node)
+{
+	if (node->input2 == TV_NETWORK_NONE)
+		return json_pack("[o]", reference_json(network, node->input));
+	return json_pack("[o, o]", reference_json(network, node->input),
+			 reference_json(network, node->input2));
+}
+
 static json_t *layer_json(const struct tv_network *network, const struct tv_node *node)
 {
 	json_auto_t *layer = json_pack(
 		"{s:s, s:s, s:s?, s:o, s:o, s:o, s:o, s:I, s:I}",
 		"name", node->name, "kind", kind_name(node),
 		"activation", activation_name(node->activation),
-		"from", reference_json(network, node->input),
+		"from", sources_json(network, node),
 		"shortcut", reference_json(network, node->shortcut),
 		"input", shape_json(node->in_height, node->in_width, node->in_channels),
 		"output", shape_json(node->out_height, node->out_width, node->out_channels),

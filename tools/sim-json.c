@@ -78,8 +78,8 @@ int sim_json_print(const json_t *root, struct tv_error *error)
 {
 	_cleanup_free_ char *text = NULL;
 
-	/* Eight digits are more than anything printed here is measured to. */
-	text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(8)) : NULL;
+	/* As many digits as a float has: 0.485f is 0.485. */
+	text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(7)) : NULL;
 	if (!text)
 		return tv_error_oom(error);
 	puts(text);

@@ -28,7 +28,8 @@ static int help(void)
 	       "  -h, --help     this text; after a command that command's\n"
 	       "  -V, --version\n"
 	       "\n"
-	       "Exit codes: 0 success, 1 the work failed (standard error says why), 2 wrong usage.\n");
+	       "Exit codes: 0 success, 1 the work failed and standard error says why, 2 wrong\n"
+	       "usage.\n");
 	return EXIT_SUCCESS;
 }
 
