@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* Packages for tests: real programs of a network, with random parameters that any machine takes. */
+#ifndef TV_TESTS_PACKAGE_MAKE_H
+#define TV_TESTS_PACKAGE_MAKE_H
+
+#include <string.h>
+
+#include "quantizer/package.h"
+#include "rtl-model/target.h"
+#include "tests/unit/unit.h"
+
+/* The smallest that has every opcode. */
+static const struct tv_architecture package_small = {
+	.widths = { 8, 8, 8, 16, 24 },
+	.depths = { 1, 1, 1, 1, 1 },
+	.head_dim = 8,
+	.head_widths = { 32, 24 },
+	.classes = 5,
+	.expand = 2,
+};
+
+#define PACKAGE_SMALL_SIZE 32
+
+struct package_of {
+	const char *target;
+	unsigned int images;
+};
+
+/* Multipliers of full precision and shifts that leave the next value neither zero nor saturated
+ * everywhere. */
+static inline void package_fill_records(uint8_t *at, uint32_t count, bool norm, uint64_t *state)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct tv_channel channel = {
+			.bias = (int32_t)(tv_unit_random(state) % 4096) - 2048,
+			.multiplier = (int16_t)(16384 + tv_unit_random(state) % 16384),
+			.narrow_multiplier = (int16_t)(16384 + tv_unit_random(state) % 16384),
+			.constant = (int16_t)(tv_unit_random(state) % 64),
+			.shift = (uint8_t)(norm ? 19 : 3 + tv_unit_random(state) % 2),
+			.narrow_shift = 5,
+		};
+
+		tv_encode_channel(&channel, at + (size_t)i * TV_CHANNEL_SIZE);
+	}
+}
+
+static inline void package_fill_heads(uint8_t *at, uint32_t count)
+{
+	const struct tv_head head = {
+		.product_multiplier = 20000,
+		.sum_multiplier = 20000,
+		.quotient_multiplier = 20000,
+		.product_shift = 2,
+		.sum_shift = 0,
+		.quotient_shift = 8,
+		.log2_base = 4,
+	};
+
+	for (uint32_t i = 0; i < count; i++)
+		tv_encode_head(&head, at + (size_t)i * TV_HEAD_SIZE);
+}
+
+/* What the quantizer would fill in: anything that is valid. */
+static inline void package_fill_command(struct tv_command *command, uint8_t *weights)
+{
+	struct tv_weights_layout layout = tv_weights_layout(command);
+	uint64_t state = command->weights.offset;
+	uint8_t *at = weights + command->weights.offset;
+	bool norm = command->opcode == TV_OP_NORM;
+
+	for (int i = 0; i < 2; i++)
+		if (command->stage[i].activation == TV_STAGE_HARDSWISH)
+			command->stage[i].fraction = 10;
+	if (command->shortcut.segment != TV_SEGMENT_NONE)
+		command->shortcut_multiplier = 20000;
+	for (uint64_t i = 0; i < layout.size; i++)
+		at[i] = (uint8_t)tv_unit_random(&state);
+	if (command->opcode == TV_OP_ATTENTION) {
+		package_fill_heads(at, command->channels / (3u * command->head_dim));
+		return;
+	}
+	package_fill_records(at + layout.records[0],
+			     (uint32_t)(layout.weights[0] - layout.records[0]) / TV_CHANNEL_SIZE,
+			     norm, &state);
+	package_fill_records(at + layout.records[1],
+			     (uint32_t)(layout.weights[1] - layout.records[1]) / TV_CHANNEL_SIZE,
+			     norm, &state);
+}
+
+/* Buffers of a package are released with it. */
+static inline uint8_t *package_own(struct tv_package *package, size_t size)
+{
+	uint8_t *buffer = calloc(1, size + 1);
+
+	package->owned = reallocarray(package->owned, package->owned_count + 1,
+				      sizeof(*package->owned));
+	ck_assert(buffer && package->owned);
+	package->owned[package->owned_count++] = buffer;
+	return buffer;
+}
+
+static inline void package_add_program(struct tv_package *package,
+				       const struct tv_network *network,
+				       const struct package_of *of)
+{
+	const struct tv_lower_options options = { .target = tv_target_by_name(of->target),
+						  .images = of->images };
+	_cleanup_(tv_lowered_freep) struct tv_lowered *lowered = NULL;
+	struct tv_package_program *program;
+	struct tv_error error = { 0 };
+	uint8_t *bytes, *weights;
+
+	tv_assert_ok(tv_lower(network, &options, &lowered, &error), error);
+	bytes = package_own(package, lowered->header.segment[TV_SEGMENT_PROGRAM]);
+	weights = package_own(package, lowered->header.segment[TV_SEGMENT_WEIGHTS]);
+	tv_encode_program_header(&lowered->header, bytes);
+	for (uint32_t i = 0; i < lowered->header.commands; i++) {
+		package_fill_command(&lowered->commands[i], weights);
+		tv_encode_command(&lowered->commands[i],
+				  bytes + TV_PROGRAM_HEADER_SIZE + (size_t)i * TV_COMMAND_SIZE);
+	}
+	package->programs = reallocarray(package->programs, package->program_count + 1,
+					 sizeof(*package->programs));
+	ck_assert_ptr_nonnull(package->programs);
+	program = &package->programs[package->program_count++];
+	*program = (struct tv_package_program){
+		.header = lowered->header,
+		.program = bytes,
+		.weights = weights,
+		.steps = TV_TAKE_PTR(lowered->steps),
+	};
+	snprintf(program->target, sizeof(program->target), "%s", of->target);
+}
+
+static inline void package_fill_nodes(struct tv_package *package, const struct tv_network *network)
+{
+	package->nodes = calloc(network->count, sizeof(*package->nodes));
+	ck_assert_ptr_nonnull(package->nodes);
+	package->node_count = network->count;
+	for (size_t i = 0; i < network->count; i++) {
+		struct tv_package_node *node = &package->nodes[i];
+
+		memcpy(node->name, network->nodes[i].name, sizeof(node->name));
+		node->channels = network->nodes[i].out_channels;
+		node->scale = calloc(node->channels, sizeof(float));
+		node->offset = calloc(node->channels, sizeof(float));
+		ck_assert(node->scale && node->offset);
+		for (uint32_t c = 0; c < node->channels; c++) {
+			node->scale[c] = 0.01f * (float)(1 + c % 7);
+			node->offset[c] = 0.1f * (float)(c % 3);
+		}
+	}
+}
+
+/* With labels "class 0", ... and a source. */
+static inline struct tv_package *package_make(const struct tv_architecture *architecture,
+					      unsigned int size, const struct package_of *of,
+					      size_t count)
+{
+	struct tv_package *package = calloc(1, sizeof(*package));
+	_cleanup_(tv_network_freep) struct tv_network *network = NULL;
+	struct tv_error error = { 0 };
+
+	ck_assert_ptr_nonnull(package);
+	tv_assert_ok(tv_network_new(architecture, size, &network, &error), error);
+	package->size = size;
+	package->resize = size + size / 8;
+	package->classes = architecture->classes;
+	package->logit_scale = 0.0123456789f;
+	package->macs = tv_network_macs(network);
+	package->source = strdup("made by a test");
+	package->labels = calloc(package->classes, sizeof(*package->labels));
+	ck_assert(package->labels && package->source);
+	for (unsigned int i = 0; i < package->classes; i++)
+		ck_assert_int_ge(asprintf(&package->labels[i], "class %u", i), 0);
+	package_fill_nodes(package, network);
+	for (size_t i = 0; i < count; i++)
+		package_add_program(package, network, &of[i]);
+	return package;
+}
+
+#endif
