@@ -95,8 +95,8 @@ uint16_t tv_float_to_half(float value)
 
 	if (magnitude > 0x7f800000)
 		return (uint16_t)(sign | 0x7e00 | (magnitude >> 13 & 0x1ff));
-	/* 65520 lies in the middle of the largest half, 65504, and 2^16, the even one. */
-	if (magnitude >= 0x477ff000)
+	/* 2^16 and above; what is below and rounds up to it gets there by its carry. */
+	if (magnitude >= 0x47800000)
 		return (uint16_t)(sign | 0x7c00);
 	/* A carry out of the fraction is the next exponent, as it should be. */
 	if (exponent > 127 - 15)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -12,7 +13,7 @@
 
 #include "tests/unit/unit.h"
 
-enum { ITEMS = 1000 };
+enum { ITEMS = 50000 }; /* enough that workers get in each other's way */
 
 struct record {
 	pthread_t caller;
@@ -84,13 +85,18 @@ END_TEST
 
 START_TEST(has_no_more_workers_than_items)
 {
-	struct record record = { .caller = pthread_self(), .threads = 2 };
+	/* Which worker comes first is chance: superfluous ones would not be seen at once. */
+	for (unsigned int repeat = 0; repeat < 100; repeat++) {
+		struct record record = { .caller = pthread_self(), .threads = 2 };
+		struct tv_error error = { 0 };
+		int r = tv_parallel_for(2, 64, run_item, count_tick, &record, &error);
 
-	ck_assert_int_eq(tv_parallel_for(2, 64, run_item, count_tick, &record, NULL), 0);
-	ck_assert_int_eq(tv_parallel_for(0, 64, run_item, count_tick, &record, NULL), 0);
-	ck_assert_uint_eq(record.runs[0] + record.runs[1], 2);
-	ck_assert_uint_eq(record.runs[2], 0);
-	ck_assert_uint_eq(record.told, 2);
+		tv_assert_ok(r, error);
+		ck_assert_uint_eq(record.runs[0] + record.runs[1], 2);
+		ck_assert_uint_eq(record.told, 2);
+	}
+	/* Without items nothing is called. */
+	ck_assert_int_eq(tv_parallel_for(0, 64, NULL, NULL, NULL, NULL), 0);
 }
 END_TEST
 
@@ -160,6 +166,43 @@ START_TEST(begins_nothing_after_a_failure)
 	ck_assert_uint_eq(blocked.begun, 2);
 	ck_assert_str_eq(error.text, "item 0 failed");
 	pthread_barrier_destroy(&blocked.barrier);
+}
+END_TEST
+
+struct order {
+	sem_t ended; /* posted when the worker of item 1 ends */
+	pthread_key_t key;
+};
+
+static void post(void *userdata)
+{
+	sem_post(userdata);
+}
+
+static int fail_in_reverse(size_t index, unsigned int worker, void *userdata,
+			   struct tv_error *error)
+{
+	struct order *order = userdata;
+
+	if (index == 1)
+		pthread_setspecific(order->key, &order->ended);
+	else
+		sem_wait(&order->ended);
+	return tv_error_set(error, index == 1 ? -EIO : -EBADMSG, "item %zu is bad", index);
+}
+
+/* The lower failure counts even if it comes when the other one was long noted. */
+START_TEST(a_lower_failure_replaces_a_higher)
+{
+	struct tv_error error = { 0 };
+	struct order order;
+
+	ck_assert_int_eq(sem_init(&order.ended, 0, 0), 0);
+	ck_assert_int_eq(pthread_key_create(&order.key, post), 0);
+	ck_assert_int_eq(tv_parallel_for(2, 2, fail_in_reverse, NULL, &order, &error), -EBADMSG);
+	ck_assert_str_eq(error.text, "item 0 is bad");
+	pthread_key_delete(order.key);
+	sem_destroy(&order.ended);
 }
 END_TEST
 
@@ -233,6 +276,7 @@ int main(void)
 	tcase_add_test(parallel, has_no_more_workers_than_items);
 	tcase_add_test(parallel, runs_items_at_the_same_time);
 	tcase_add_loop_test(parallel, returns_the_lowest_failure, 0, counts);
+	tcase_add_test(parallel, a_lower_failure_replaces_a_higher);
 	tcase_add_test(parallel, begins_nothing_after_a_failure);
 	tcase_add_test(parallel, leaves_signals_to_the_caller);
 	tcase_add_test(parallel, does_without_threads);

@@ -96,8 +96,10 @@ static const struct refusal {
 	{ "{\"]}\\\"\":{\"dtype\":{\"a\":[{}]}}}", 0, { "nested deeper than 4 levels" } },
 	{ "{\"t\":[[[1]]]}", 0, { "tensor 't'", "is an array, expected an object" } },
 	/* Keys that appear twice. */
-	{ "{" F32_AT("t", "[0,4]") "," F32_AT("t", "[0,4]") "}", 4, { "tensor 't'", "twice" } },
-	{ "{" F32_AT("t", "[0,4]") "," F32_AT("\\u0074", "[0,4]") "}", 4, { "twice" } },
+	{ "{" F32_AT("t", "[0,4]") "," F32_AT("t", "[0,4]") "}", 4,
+	  { "tensor 't': appears twice in the header" } },
+	{ "{" F32_AT("t", "[0,4]") "," F32_AT("\\u0074", "[0,4]") "}", 4,
+	  { "appears twice in the header" } },
 	{ "{\"__metadata__\":{},\"__metadata__\":{}}", 0, { "__metadata__: appears twice" } },
 	{ T("\"dtype\":\"F32\",\"shape\":[1],\"shape\":[1],\"data_offsets\":[0,4]"), 4,
 	  { "tensor 't': key 'shape' appears twice" } },
@@ -357,9 +359,9 @@ START_TEST(reads_scalars_empty_tensors_and_metadata)
 		"{\"full\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[0,8]},"
 		"\"__metadata__\":{\"k\":\"line\\nline\",\"\":\"\"},"
 		"\"last\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[8,8]},"
-		"\"first\":{\"dtype\":\"F64\",\"shape\":[3,0,9223372036854775807],"
+		"\"zero\":{\"dtype\":\"F64\",\"shape\":[3,0,9223372036854775807],"
 		"\"data_offsets\":[0,0]}}  ";
-	static const char *const order[] = { "first", "full", "last" };
+	static const char *const order[] = { "zero", "full", "last" };
 	_cleanup_bytes_ struct bytes file = make_text(header, 8);
 	_cleanup_(tv_safetensors_freep) struct tv_safetensors *parsed = NULL;
 	struct tv_error error = { 0 };
