@@ -32,7 +32,7 @@ void tv_rgb_read_row(const void *rgb_view, uint32_t y, uint32_t first, uint32_t 
 	const uint8_t *pixel = view->data + y * view->stride + (size_t)first * 3;
 	int16_t *restrict red = planes[0], *restrict green = planes[1], *restrict blue = planes[2];
 
-	for (uint32_t x = 0; x < count; x++, pixel += 3) {
+	for (size_t x = 0; x < count; x++, pixel += 3) {
 		red[x] = pixel[0];
 		green[x] = pixel[1];
 		blue[x] = pixel[2];
@@ -47,7 +47,7 @@ void tv_nv12_read_row(const void *nv12_view, uint32_t y, uint32_t first, uint32_
 	const uint8_t *chroma = view->chroma + y / 2 * view->chroma_stride + first;
 	int16_t *restrict red = planes[0], *restrict green = planes[1], *restrict blue = planes[2];
 
-	for (uint32_t x = 0; x < count; x += 2) {
+	for (size_t x = 0; x < count; x += 2) {
 		int32_t cb = chroma[x] - 128, cr = chroma[x + 1] - 128;
 		int32_t left = LUMA * (luma[x] - 16) + HALF;
 		int32_t right = LUMA * (luma[x + 1] - 16) + HALF;

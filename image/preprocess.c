@@ -2,7 +2,6 @@
 #include "image/image.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "image/colour.h"
