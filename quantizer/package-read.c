@@ -343,6 +343,7 @@ static int read_program(const struct tv_safetensors *file, const char *rest,
 			struct tv_package_program *program, struct tv_error *error)
 {
 	const struct tv_tensor *tensor;
+	struct tv_error cause = { 0 };
 	int r;
 
 	r = find_tensor(file, TV_PACKAGE_PROGRAM, rest, TV_DTYPE_U8, 1, &tensor, error);
@@ -353,9 +354,9 @@ static int read_program(const struct tv_safetensors *file, const char *rest,
 	/* Reserved bytes are tv_package_check()'s. */
 	(void)tv_decode_program_header(tensor->data, &program->header);
 	program->program = tensor->data;
-	r = tv_package_check_version(program, error);
+	r = tv_package_check_version(program, &cause);
 	if (r < 0)
-		return tv_error_prefix(error, r, "tensor '%s'", tensor->name);
+		return tv_error_set(error, -EBADMSG, "tensor '%s': %s", tensor->name, cause.text);
 	r = check_program_name(rest, program, error);
 	if (r >= 0)
 		r = check_bytes(tensor, program->header.segment[TV_SEGMENT_PROGRAM], error);
@@ -405,6 +406,7 @@ static int read_package(struct tv_safetensors *file, struct tv_package **ret,
 			struct tv_error *error)
 {
 	_cleanup_(tv_package_freep) struct tv_package *package = calloc(1, sizeof(*package));
+	struct tv_error cause = { 0 };
 	int r;
 
 	if (!package) {
@@ -419,12 +421,11 @@ static int read_package(struct tv_safetensors *file, struct tv_package **ret,
 		r = read_nodes(package, error);
 	if (r >= 0)
 		r = read_programs(package, error);
-	if (r >= 0)
-		r = tv_package_check(package, error);
+	/* What is a wrong argument of a writer is a wrong file here. */
+	if (r >= 0 && tv_package_check(package, &cause) < 0)
+		r = tv_error_set(error, -EBADMSG, "%s", cause.text);
 	if (r < 0)
-		/* Whatever is wrong with it, the file is. */
-		return tv_error_prefix(error, r == -ENOMEM ? r : -EBADMSG, "%s",
-				       tv_safetensors_name(file));
+		return tv_error_prefix(error, r, "%s", tv_safetensors_name(file));
 	*ret = TV_TAKE_PTR(package);
 	return 0;
 }
