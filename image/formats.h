@@ -14,6 +14,7 @@ int tv_image_check_size(uint64_t width, uint64_t height, struct tv_error *error)
 
 /* On failure *image may hold memory: the caller releases it. */
 int tv_png_decode(const uint8_t *data, size_t size, struct tv_image *image, struct tv_error *error);
-int tv_jpeg_decode(const uint8_t *data, size_t size, struct tv_image *image, struct tv_error *error);
+int tv_jpeg_decode(const uint8_t *data, size_t size, struct tv_image *image,
+		   struct tv_error *error);
 
 #endif

@@ -77,7 +77,7 @@ static void weigh_span(const struct mapping *map, uint64_t output, const struct 
 int tv_axis_init(struct tv_axis *ret, uint32_t source, uint64_t resized, uint64_t first,
 		 uint32_t outputs)
 {
-	struct tv_axis axis __attribute__((cleanup(tv_axis_done))) = { .outputs = outputs };
+	_cleanup_(tv_axis_done) struct tv_axis axis = { .outputs = outputs };
 	const struct mapping map = mapping_of(source, resized);
 	_cleanup_free_ double *weights = NULL;
 	uint32_t widest = 0;

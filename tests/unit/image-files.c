@@ -358,7 +358,8 @@ START_TEST(test_write_fails)
 	error.code = 0;
 	path = tv_unit_path("nothing.png");
 	ck_assert_int_eq(tv_image_write_png(path, &nothing, &error), -EINVAL);
-	ck_assert_msg(strstr(error.text, "nothing.png: 0x1 pixels in rows 0 bytes apart") != NULL, "%s", error.text);
+	ck_assert_msg(strstr(error.text, "nothing.png: 0x1 pixels in rows 0 bytes apart") != NULL,
+		      "%s", error.text);
 	ck_assert_uint_eq(tv_unit_directory_each(NULL), 0);
 }
 END_TEST

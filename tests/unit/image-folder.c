@@ -23,7 +23,7 @@ static void teardown(void)
 	tv_unit_directory_remove();
 }
 
-/* Creates empty files with the folders that they are in; a name that ends in a slash is a folder. */
+/* Creates empty files and the folders that they are in; a name that ends in a slash is one. */
 static void create(const char *const *names)
 {
 	for (; *names; names++) {
@@ -79,8 +79,8 @@ START_TEST(test_labelled)
 	struct tv_error error = { 0 };
 
 	create_all("cat/b.png", "cat/a.JPG", "cat/deep/er/c.jpeg", "cat/notes.txt", "cat/png",
-		   "ant/1.Jpeg", "ant.d/1.png", "ant/.hidden.png", ".git/x.png", "cat/.thumbs/x.png",
-		   ".DS_Store", "README.md");
+		   "ant/1.Jpeg", "ant.d/1.png", "ant/.hidden.png", ".git/x.png",
+		   "cat/.thumbs/x.png", ".DS_Store", "README.md");
 	tv_assert_ok(tv_folder_read_labelled(tv_unit_directory, NULL, 0, &folder, &error), error);
 	ck_assert_uint_eq(folder.label_count, 3);
 	ck_assert_str_eq(folder.labels[0], "ant");
@@ -183,7 +183,8 @@ START_TEST(test_nothing)
 {
 	create_all("a.txt", ".hidden/a.png");
 	assert_refused(NULL, 0, -ENODATA, "",
-		       "no image, expected one subfolder per label with .png, .jpg or .jpeg images");
+		       "no image, expected one subfolder per label with .png, .jpg or .jpeg "
+		       "images");
 }
 END_TEST
 
@@ -266,7 +267,8 @@ START_TEST(test_many)
 	for (unsigned int i = 0; i < 1000; i++) {
 		char name[64];
 
-		snprintf(name, sizeof(name), "%x/%u.png", i % 7, (unsigned int)tv_unit_random(&random));
+		snprintf(name, sizeof(name), "%x/%u.png", i % 7,
+			 (unsigned int)tv_unit_random(&random));
 		create_all(name);
 	}
 	tv_assert_ok(tv_folder_read_labelled(tv_unit_directory, NULL, 0, &folder, &error), error);

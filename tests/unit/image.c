@@ -278,7 +278,7 @@ static uint8_t *convert(const uint8_t *luma, const uint8_t *chroma, unsigned int
 	return rgb;
 }
 
-/* The resize of a frame is that of the frame converted first, with crops from odd columns on too. */
+/* A frame's resize is that of the frame converted first, with crops from odd columns on too. */
 START_TEST(test_nv12_resize)
 {
 	static const unsigned int cases[][4] = {
