@@ -65,12 +65,6 @@ while read -r file; do
 	[ "$(wc -l <"$file")" -le 700 ] || echo "$file: $(wc -l <"$file") lines"
 done <<<"$code" | check "no C file of over 700 lines"
 
-# Tabs are 8 columns wide.
-while read -r file; do
-	expand "$file" | LC_ALL=C.UTF-8 awk -v file="$file" \
-		'length($0) > 100 { print file ":" NR ": " length($0) " columns" }'
-done <<<"$code" | check "no C line of over 100 columns"
-
 {
 	echo "$code"
 	sources '*.sh' '*.py' meson.build
