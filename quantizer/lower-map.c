@@ -35,9 +35,8 @@ int tv_map_command(const struct tv_target *target, uint64_t ring, struct tv_comm
 			double cost;
 
 			now.stage[separable].split = (uint8_t)split;
-			now.tile_rows = (uint16_t)(rows == tv_map_height(command) && !separable ?
-							   0 :
-							   rows);
+			now.tile_rows =
+				(uint16_t)(rows == tv_map_height(command) && !separable ? 0 : rows);
 			tv_timing_of_command(target, &now, &timing);
 			cost = cost_of(target, &timing);
 			if (timing.chunk <= ring && (least < 0 || cost < least)) {

@@ -244,8 +244,8 @@ static void make_tensors(struct plan *plan, bool *shared)
 				shared[plan->holder[values[v]]] = true;
 	}
 	for (size_t i = 0; i < count * plan->images; i++)
-		plan->places[i] = (struct tv_tensor_place){ .segment = TV_SEGMENT_NONE,
-							    .first = UINT32_MAX };
+		plan->places[i] =
+			(struct tv_tensor_place){ .segment = TV_SEGMENT_NONE, .first = UINT32_MAX };
 	for (size_t s = 0; s < plan->step_count; s++) {
 		const struct tv_step *step = &plan->steps[s];
 		int values[4];
@@ -342,13 +342,26 @@ static void fill_command(const struct plan *plan, const bool *shared, const stru
 	*ret = command;
 }
 
+/* The weights of an earlier step of the same chain, for another image, if they are laid out alike:
+ * a command that is mapped otherwise, its operands lying elsewhere, may want another split. */
+static bool find_weights(const struct plan *plan, const struct tv_command *commands, size_t step,
+			 uint32_t *ret)
+{
+	for (size_t s = step; s-- > 0;)
+		if (plan->step_chain[s] == plan->step_chain[step] &&
+		    commands[s].stage[0].split == commands[step].stage[0].split &&
+		    commands[s].stage[1].split == commands[step].stage[1].split) {
+			*ret = commands[s].weights.offset;
+			return true;
+		}
+	return false;
+}
+
 /* Places tensors, then maps commands: how a command is mapped depends on where its operands are. */
 static int emit(struct plan *plan, struct tv_lowered *ret, struct tv_error *error)
 {
 	const struct tv_network *network = plan->network;
 	size_t places = network->count * plan->images;
-	_cleanup_free_ uint32_t *weights = calloc(plan->chain_count, sizeof(*weights));
-	_cleanup_free_ bool *seen = calloc(plan->chain_count, sizeof(*seen));
 	_cleanup_free_ bool *shared = calloc(network->count, sizeof(*shared));
 	struct tv_program_header *header = &ret->header;
 	uint64_t at = 0;
@@ -356,7 +369,7 @@ static int emit(struct plan *plan, struct tv_lowered *ret, struct tv_error *erro
 
 	plan->places = calloc(places, sizeof(*plan->places));
 	ret->commands = calloc(plan->step_count, sizeof(*ret->commands));
-	if (!weights || !seen || !shared || !plan->places || !ret->commands)
+	if (!shared || !plan->places || !ret->commands)
 		return tv_error_oom(error);
 	make_tensors(plan, shared);
 	r = tv_place_tensors(plan->places, places, plan->keep ? 0 : plan->onchip, !plan->keep,
@@ -374,14 +387,12 @@ static int emit(struct plan *plan, struct tv_lowered *ret, struct tv_error *erro
 					    network->nodes[plan->steps[s].nodes[0]].name,
 					    plan->target->name);
 		/* Weights lie in the order of their first use. */
-		if (!seen[c]) {
-			seen[c] = true;
-			weights[c] = (uint32_t)at;
+		if (!find_weights(plan, ret->commands, s, &command->weights.offset)) {
+			command->weights.offset = (uint32_t)at;
 			at += tv_weights_layout(command).size;
 			if (at > UINT32_MAX)
 				return tv_error_set(error, -ENOSPC, "weights of more than 4 GiB");
 		}
-		command->weights.offset = weights[c];
 	}
 	header->magic = TV_PROGRAM_MAGIC;
 	header->contract = TV_CONTRACT_VERSION;
@@ -426,8 +437,8 @@ static int try_plan(const struct tv_network *network, const struct tv_lower_opti
 	if (r >= 0)
 		r = emit(&plan, lowered, error);
 	if (r >= 0)
-		r = tv_timing_of_program(options->target, 100, &lowered->header,
-					 lowered->commands, &lowered->timing, error);
+		r = tv_timing_of_program(options->target, 100, &lowered->header, lowered->commands,
+					 &lowered->timing, error);
 	if (r < 0)
 		return r;
 	*ret = TV_TAKE_PTR(lowered);
@@ -439,7 +450,9 @@ int tv_lower(const struct tv_network *network, const struct tv_lower_options *op
 {
 	_cleanup_(tv_lowered_freep) struct tv_lowered *best = NULL;
 	struct tv_error last = { 0 };
-	enum { SHARES = 16 };
+	enum {
+		SHARES = 16
+	};
 	int r = -ENOSPC;
 
 	if (!options->images || options->images > TV_BATCH_MAX)

@@ -132,8 +132,7 @@ static const char *check_aliases(const struct tv_command *command, bool pool)
 	    !(add->segment == out->segment && add->offset == out->offset &&
 	      add->pitch == out->pitch && out->format == TV_FORMAT_INT8))
 		REFUSE_IF(!tensors_apart(out, out_size, out_bytes, add,
-					 tv_operand_extent(add, out_pixels,
-							   command->out_channels),
+					 tv_operand_extent(add, out_pixels, command->out_channels),
 					 command->out_channels),
 			  "output overlaps shortcut");
 	return NULL;
@@ -200,9 +199,8 @@ static const char *check_shape(const struct tv_command *command, const struct op
 		  "reduction is longer than 65535");
 	REFUSE_IF(command->opcode == TV_OP_NORM && command->channels > TV_NORM_CHANNELS_MAX,
 		  "layer norm of more than 16384 channels");
-	REFUSE_IF(command->norm_epsilon &&
-			  (command->opcode != TV_OP_NORM ||
-			   command->norm_epsilon >= TV_NORM_EPSILON_LIMIT),
+	REFUSE_IF(command->norm_epsilon && (command->opcode != TV_OP_NORM ||
+					    command->norm_epsilon >= TV_NORM_EPSILON_LIMIT),
 		  "epsilon without a layer norm, or too large");
 	return NULL;
 }
@@ -295,7 +293,8 @@ const char *tv_command_check(const struct tv_command *command, const struct tv_t
 	last = &command->stage[rules->second];
 	REFUSE_IF(command->output.format == TV_FORMAT_INT16 && last->zero_point,
 		  "zero point of an int16 output");
-	REFUSE_IF(command->tile_rows && (!rules->window || command->tile_rows > tv_map_height(command)),
+	REFUSE_IF(command->tile_rows &&
+			  (!rules->window || command->tile_rows > tv_map_height(command)),
 		  "tile is higher than the map");
 	return NULL;
 }
@@ -319,13 +318,14 @@ const char *tv_head_check(const struct tv_head *head)
 		  "multiplier is negative");
 	REFUSE_IF(head->product_shift > 31 || head->sum_shift > 31 || head->quotient_shift > 31,
 		  "shift is above 31");
+	REFUSE_IF(head->product_narrow > 15 || head->sum_narrow > 15,
+		  "narrowing shift is above 15");
 	REFUSE_IF(head->log2_base > TV_LOG2_BASE_MAX, "log2 base is above 16");
 	return NULL;
 }
 
-static void add_tensor(struct tv_access *ret, unsigned int *count,
-		       const struct tv_operand *operand, uint8_t right, uint64_t pixels,
-		       uint32_t channels)
+static void add_tensor(struct tv_access *ret, unsigned int *count, const struct tv_operand *operand,
+		       uint8_t right, uint64_t pixels, uint32_t channels)
 {
 	ret[(*count)++] = (struct tv_access){
 		.segment = operand->segment,
@@ -391,7 +391,7 @@ uint64_t tv_command_macs(const struct tv_command *command)
 const char *tv_opcode_name(unsigned int opcode)
 {
 	return opcode < TV_ARRAY_SIZE(op_rules) && op_rules[opcode].name ? op_rules[opcode].name :
-									    "unknown";
+									   "unknown";
 }
 
 const char *tv_fault_name(enum tv_fault fault)

@@ -32,8 +32,8 @@ static uint64_t dense_cycles(const struct tv_target *target, const struct tv_den
 static uint64_t depthwise_cycles(const struct tv_target *target, const struct tv_command *command,
 				 uint64_t rows)
 {
-	uint64_t units = up(tv_map_width(command), ROW_LANES) *
-			 up(command->channels, TV_LANE_INPUTS) * rows;
+	uint64_t units =
+		up(tv_map_width(command), ROW_LANES) * up(command->channels, TV_LANE_INPUTS) * rows;
 
 	return up(units, target->groups) * command->stage[0].kernel * command->stage[0].kernel;
 }
@@ -73,8 +73,8 @@ static uint64_t attention_cycles(const struct tv_target *target, const struct tv
 	uint64_t heads = (uint64_t)command->channels / (3 * dim) * command->images;
 	uint64_t tokens = (uint64_t)command->height * command->width;
 	uint64_t steps = up(dim, TV_LANE_INPUTS);
-	uint64_t product = up(dim * dim, TV_LANE_INPUTS * target->groups) *
-			   up(tokens, TV_LANE_INPUTS);
+	uint64_t product =
+		up(dim * dim, TV_LANE_INPUTS * target->groups) * up(tokens, TV_LANE_INPUTS);
 	uint64_t quotient = up(tokens, target->groups) * steps * (1 + steps);
 
 	return product + (heads - 1) * max64(product, quotient) + quotient + TV_TIMING_LATENCY;
@@ -118,8 +118,8 @@ void tv_timing_of_command(const struct tv_target *target, const struct tv_comman
 		}
 		break;
 	case TV_OP_DEPTHWISE:
-		timing.engines = depthwise_cycles(target, command, tv_map_height(command)) *
-				 command->images;
+		timing.engines =
+			depthwise_cycles(target, command, tv_map_height(command)) * command->images;
 		break;
 	case TV_OP_SEPARABLE:
 		timing.engines = separable_cycles(target, command);
@@ -304,7 +304,9 @@ int tv_timing_of_program(const struct tv_target *target, unsigned int dram_perce
 			 const struct tv_program_header *header, const struct tv_command *commands,
 			 struct tv_timing_program *ret, struct tv_error *error)
 {
-	enum { JOBS = 4 };
+	enum {
+		JOBS = 4
+	};
 	_cleanup_free_ struct planned *plan = calloc(header->commands, sizeof(*plan));
 	_cleanup_free_ double *copied = calloc(header->commands, sizeof(*copied));
 	struct tv_timing_program result = { .macs = 0 };
@@ -324,14 +326,14 @@ int tv_timing_of_program(const struct tv_target *target, unsigned int dram_perce
 		plan[i].streamed = plan[i].timing.weights && in_dram(&commands[i].weights);
 		if (plan[i].timing.weights && !plan[i].streamed)
 			plan[i].copy = find_copy(commands, i);
-		plan[i].chunks = plan[i].timing.chunk ?
-					 (unsigned int)up(plan[i].timing.weights,
-							  plan[i].timing.chunk) :
-					 1;
+		plan[i].chunks = plan[i].timing.chunk ? (unsigned int)up(plan[i].timing.weights,
+									 plan[i].timing.chunk) :
+							1;
 		if (plan[i].streamed && plan[i].timing.chunk > clock.ring)
 			return tv_error_set(error, -ENOSPC,
 					    "command %u needs %" PRIu64
-					    " bytes of weights on chip at once, %" PRIu64 " are left",
+					    " bytes of weights on chip at once, %" PRIu64
+					    " are left",
 					    i, plan[i].timing.chunk, clock.ring);
 		chunk_count += plan[i].streamed ? plan[i].chunks : 0;
 	}

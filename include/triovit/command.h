@@ -16,11 +16,11 @@
 
 #include <triovit/numerics.h>
 
-#define TV_CONTRACT_VERSION 1
-#define TV_PROGRAM_MAGIC 0x54495654u /* "TVIT" */
+#define TV_CONTRACT_VERSION    1
+#define TV_PROGRAM_MAGIC       0x54495654u /* "TVIT" */
 #define TV_PROGRAM_HEADER_SIZE 64
-#define TV_COMMAND_SIZE 128
-#define TV_COMMANDS_MAX 65535
+#define TV_COMMAND_SIZE	       128
+#define TV_COMMANDS_MAX	       65535
 
 /* Which configuration a program is compiled for; docs/hardware.md has the table. */
 enum tv_target_id {
@@ -44,7 +44,7 @@ enum tv_segment_id {
 	TV_SEGMENT_NONE = 255, /* the operand is absent */
 };
 
-#define TV_SEGMENT_READ 1u
+#define TV_SEGMENT_READ	 1u
 #define TV_SEGMENT_WRITE 2u
 
 /* A segment of a job, as the driver writes it into the job's descriptor: 16 bytes. The bytes of a
@@ -174,6 +174,7 @@ struct tv_head {
 	uint8_t product_shift, sum_shift; /* at most 31 */
 	uint8_t quotient_shift; /* r, at most 31 */
 	uint8_t log2_base; /* k0, at most TV_LOG2_BASE_MAX */
+	uint8_t product_narrow, sum_narrow; /* the second shift, at most 15 */
 };
 
 /* --- bytes --------------------------------------------------------------------------------- */
@@ -270,7 +271,9 @@ static inline void tv_put64(uint8_t *p, uint64_t x)
 	X(8, 6, product_shift)                                                                     \
 	X(8, 7, sum_shift)                                                                         \
 	X(8, 8, quotient_shift)                                                                    \
-	X(8, 9, log2_base)
+	X(8, 9, log2_base)                                                                         \
+	X(8, 10, product_narrow)                                                                   \
+	X(8, 11, sum_narrow)
 
 #define TV_HEADER_FIELDS(X)                                                                        \
 	X(32, 0, magic)                                                                            \
@@ -294,11 +297,11 @@ static inline void tv_put64(uint8_t *p, uint64_t x)
 	X(32, 8, size)                                                                             \
 	X(32, 12, rights)
 
-#define TV_GET_8(p) (*(p))
-#define TV_GET_16(p) tv_get16(p)
-#define TV_GET_32(p) tv_get32(p)
-#define TV_GET_64(p) tv_get64(p)
-#define TV_PUT_8(p, x) (*(p) = (uint8_t)(x))
+#define TV_GET_8(p)	(*(p))
+#define TV_GET_16(p)	tv_get16(p)
+#define TV_GET_32(p)	tv_get32(p)
+#define TV_GET_64(p)	tv_get64(p)
+#define TV_PUT_8(p, x)	(*(p) = (uint8_t)(x))
 #define TV_PUT_16(p, x) tv_put16(p, (uint16_t)(x))
 #define TV_PUT_32(p, x) tv_put32(p, (uint32_t)(x))
 #define TV_PUT_64(p, x) tv_put64(p, (uint64_t)(x))
@@ -325,8 +328,7 @@ static inline void tv_put64(uint8_t *p, uint64_t x)
 		uint8_t again[size];                                                               \
 		unsigned int i;                                                                    \
                                                                                                    \
-		fields(TV_DECODE_FIELD)                                                            \
-		tv_encode_##name(ret, again);                                                      \
+		fields(TV_DECODE_FIELD) tv_encode_##name(ret, again);                              \
 		for (i = 0; i < (size); i++)                                                       \
 			if (again[i] != bytes[i])                                                  \
 				return -1;                                                         \

@@ -13,9 +13,9 @@
 
 #include <triovit/command.h>
 
-#define TV_LANE_INPUTS 8
-#define TV_BLOCK_OUTPUTS 16
-#define TV_BLOCK_STEP (TV_LANE_INPUTS * TV_BLOCK_OUTPUTS) /* bytes of weights */
+#define TV_LANE_INPUTS	     8
+#define TV_BLOCK_OUTPUTS     16
+#define TV_BLOCK_STEP	     (TV_LANE_INPUTS * TV_BLOCK_OUTPUTS) /* bytes of weights */
 #define TV_WEIGHTS_ALIGNMENT 64
 
 static inline uint32_t tv_divide_up(uint32_t a, uint32_t b)
@@ -155,7 +155,8 @@ static inline struct tv_weights_layout tv_weights_layout(const struct tv_command
 		records[0] = (uint64_t)command->out_channels * TV_CHANNEL_SIZE;
 		break;
 	case TV_OP_ATTENTION:
-		records[0] = (uint64_t)(command->channels / (3u * command->head_dim)) * TV_HEAD_SIZE;
+		records[0] =
+			(uint64_t)(command->channels / (3u * command->head_dim)) * TV_HEAD_SIZE;
 		break;
 	}
 	for (i = 0; i < 2; i++) {

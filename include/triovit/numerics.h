@@ -20,20 +20,18 @@
 #endif
 
 /* Longest reduction of one accumulator: products of two int8 summed up to here stay below 2^30. */
-#define TV_REDUCTION_MAX 65535
+#define TV_REDUCTION_MAX      65535
 /* |bias| is below this, so that bias plus any such reduction is an int32 (section 2). */
-#define TV_BIAS_LIMIT (1 << 30)
+#define TV_BIAS_LIMIT	      (1 << 30)
 /* Fraction bits of the int16 that Hardswish reads: 3.0 and 6.0 must fit. */
-#define TV_FRACTION_MAX 12
-/* Fraction bits that k^T v and sum(k) keep between their multiplier and int8. */
-#define TV_HEAD_SHIFT 7
+#define TV_FRACTION_MAX	      12
 /* Lowest exponent of a head's log2 window: k0 + 15 must be an exponent of an int32. */
-#define TV_LOG2_BASE_MAX 16
-#define TV_LOG2_CODES 16
+#define TV_LOG2_BASE_MAX      16
+#define TV_LOG2_CODES	      16
 /* Channels of a layer norm: n * n * 2^30 and n * x - sum must fit (section 7). */
-#define TV_NORM_CHANNELS_MAX 16384
+#define TV_NORM_CHANNELS_MAX  16384
 /* Fraction bits of the normalised value, in units of a standard deviation. */
-#define TV_NORM_FRACTION 16
+#define TV_NORM_FRACTION      16
 /* Added to n^2 times the variance; above this the layer norm's radicand would not be normal. */
 #define TV_NORM_EPSILON_LIMIT (1ull << 58)
 
@@ -62,7 +60,8 @@ static inline int64_t tv_round_shift64(int64_t x, unsigned int e)
 	return e ? (x >> e) + ((x >> (e - 1)) & 1) : x;
 }
 
-/* t * m / 2^15, halves upwards, for |m| <= 32767: x86's vpmulhrsw, Arm's sqrdmulh, one DSP slice. */
+/* t * m / 2^15, halves upwards, for |m| <= 32767: x86's vpmulhrsw, Arm's sqrdmulh, one DSP slice.
+ */
 static inline int16_t tv_multiply15(int16_t t, int16_t m)
 {
 	return (int16_t)(((int32_t)t * m + (1 << 14)) >> 15);
@@ -127,10 +126,11 @@ static inline int8_t tv_input_byte(uint8_t p)
 
 /* --- section 6: attention ------------------------------------------------------------------ */
 
-/* k^T v and sum(k) to int8: acc * m / 2^(15 + e + 7). */
-static inline int8_t tv_requantize_head(int32_t acc, unsigned int e, int16_t m)
+/* k^T v and sum(k) to int8: acc * m / 2^(15 + e + s), 0 <= e <= 31, 0 <= s <= 15. The first shift
+ * makes room where sums are long, the second keeps bits through the multiplication. */
+static inline int8_t tv_requantize_head(int32_t acc, unsigned int e, int16_t m, unsigned int s)
 {
-	return tv_sat8(tv_round_shift(tv_requantize(acc, e, m), TV_HEAD_SHIFT));
+	return tv_sat8(tv_round_shift(tv_requantize(acc, e, m), s));
 }
 
 /*
@@ -184,7 +184,8 @@ static inline uint32_t tv_sqrt64(uint64_t x)
 	return (uint32_t)root;
 }
 
-/* floor(2^61 / d) for 2^30 <= d < 2^31, by shift and subtract: the kernel has no 64-bit division. */
+/* floor(2^61 / d) for 2^30 <= d < 2^31, by shift and subtract: the kernel has no 64-bit division.
+ */
 static inline uint32_t tv_reciprocal61(uint32_t d)
 {
 	uint64_t rest = 1ull << 30; /* 2^61 without the 31 zeros that the steps shift in */

@@ -25,7 +25,7 @@ static void random_bytes(uint8_t *bytes, size_t size)
 	do {                                                                                       \
 		unsigned int refused = 0;                                                          \
                                                                                                    \
-		for (unsigned int bit = 0; bit < (size) * 8; bit++) {                              \
+		for (unsigned int bit = 0; bit < (size)*8; bit++) {                                \
 			uint8_t bytes[size] = { 0 }, again[size];                                  \
 			struct tv_##name value;                                                    \
                                                                                                    \
@@ -37,7 +37,7 @@ static void random_bytes(uint8_t *bytes, size_t size)
 			tv_encode_##name(&value, again);                                           \
 			ck_assert_mem_eq(bytes, again, size);                                      \
 		}                                                                                  \
-		ck_assert_uint_eq(refused, (reserved) * 8);                                        \
+		ck_assert_uint_eq(refused, (reserved)*8);                                          \
 	} while (0)
 
 START_TEST(codecs)
@@ -46,7 +46,7 @@ START_TEST(codecs)
 	CHECK_CODEC(program_header, TV_PROGRAM_HEADER_SIZE, 12);
 	CHECK_CODEC(segment, TV_SEGMENT_SIZE, 0);
 	CHECK_CODEC(channel, TV_CHANNEL_SIZE, 0);
-	CHECK_CODEC(head, TV_HEAD_SIZE, 2);
+	CHECK_CODEC(head, TV_HEAD_SIZE, 0);
 }
 END_TEST
 
@@ -54,22 +54,30 @@ END_TEST
 START_TEST(golden_command)
 {
 	static const uint8_t golden[TV_COMMAND_SIZE] = {
-		3, 1, 2, 0, 56, 0, 57, 0, 0, 1, 64, 0, 1, 0, 0, 0, /* shape */
-		0x44, 0x33, 0x22, 0x11, 0, 1, 8, 0, /* input */
-		0x88, 0x77, 0x66, 0x55, 64, 0, 4, 0, /* shortcut */
-		0, 16, 0, 0, 64, 0, 4, 0, /* output */
-		64, 0, 0, 0, 0, 0, 1, 0, /* weights */
+		3,    1,    2,	  0,	56,   0, 57, 0,
+		0,    1,    64,	  0,	1,    0, 0,  0, /* shape */
+		0x44, 0x33, 0x22, 0x11, 0,    1, 8,  0, /* input */
+		0x88, 0x77, 0x66, 0x55, 64,   0, 4,  0, /* shortcut */
+		0,    16,   0,	  0,	64,   0, 4,  0, /* output */
+		64,   0,    0,	  0,	0,    0, 1,  0, /* weights */
 		0xfd, 0xfd, 0xfd, 0xfd, /* pad */
-		3, 2, 2, 9, 0x80, 0, 0, 0, /* stage 0 */
-		1, 1, 0, 0, 5, 4, 0, 0, /* stage 1 */
+		3,    2,    2,	  9,	0x80, 0, 0,  0, /* stage 0 */
+		1,    1,    0,	  0,	5,    4, 0,  0, /* stage 1 */
 		0x34, 0x12, 0xff, 0, /* shortcut's scale */
-		0, 0, 0, 0, 0, 0, 0, 0, /* epsilon */
-		0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* copy, reserved */
-		7, 0, /* tile */
+		0,    0,    0,	  0,	0,    0, 0,  0, /* epsilon */
+		0,    0,    0,	  0,	0,    0, 0,  0,
+		0,    0,    0,	  0,	0,    0, 0,  0, /* copy, reserved */
+		7,    0, /* tile */
 	};
 	const struct tv_command command = {
-		.opcode = TV_OP_SEPARABLE, .flags = TV_COMMAND_YIELD, .images = 2, .height = 56,
-		.width = 57, .channels = 256, .out_channels = 64, .groups = 1,
+		.opcode = TV_OP_SEPARABLE,
+		.flags = TV_COMMAND_YIELD,
+		.images = 2,
+		.height = 56,
+		.width = 57,
+		.channels = 256,
+		.out_channels = 64,
+		.groups = 1,
 		.input = { 0x11223344, 256, TV_SEGMENT_ONCHIP, TV_FORMAT_INT8 },
 		.shortcut = { 0x55667788, 64, TV_SEGMENT_SCRATCH, TV_FORMAT_INT8 },
 		.output = { 0x1000, 64, TV_SEGMENT_SCRATCH, TV_FORMAT_INT8 },
@@ -77,7 +85,9 @@ START_TEST(golden_command)
 		.pad = { -3, -3, -3, -3 },
 		.stage = { { 3, 2, TV_STAGE_HARDSWISH, 9, -128, 0 },
 			   { 1, 1, TV_STAGE_LINEAR, 0, 5, 4 } },
-		.shortcut_multiplier = 0x1234, .shortcut_zero_point = -1, .tile_rows = 7,
+		.shortcut_multiplier = 0x1234,
+		.shortcut_zero_point = -1,
+		.tile_rows = 7,
 	};
 	uint8_t bytes[TV_COMMAND_SIZE];
 
@@ -134,7 +144,10 @@ END_TEST
 START_TEST(weights_in_order)
 {
 	const struct tv_command command = {
-		.opcode = TV_OP_CONV, .groups = 1, .channels = 16, .out_channels = 48,
+		.opcode = TV_OP_CONV,
+		.groups = 1,
+		.channels = 16,
+		.out_channels = 48,
 		.stage[0] = { .kernel = 1, .split = 1 },
 	};
 	struct tv_dense dense = tv_dense_of(&command);
@@ -156,7 +169,11 @@ END_TEST
 static struct tv_command good(unsigned int opcode)
 {
 	struct tv_command c = {
-		.opcode = (uint8_t)opcode, .images = 2, .height = 14, .width = 10, .channels = 48,
+		.opcode = (uint8_t)opcode,
+		.images = 2,
+		.height = 14,
+		.width = 10,
+		.channels = 48,
 		.out_channels = 48,
 		.input = { 0, 48, TV_SEGMENT_ONCHIP, TV_FORMAT_INT8 },
 		.shortcut.segment = TV_SEGMENT_NONE,
@@ -215,7 +232,7 @@ static struct tv_command good(unsigned int opcode)
 		ck_assert_ptr_null(tv_command_check(&c, zcu102()));                                \
 		change;                                                                            \
 		why = tv_command_check(&c, zcu102());                                              \
-		ck_assert_msg(why && strstr(why, text), "%s: %s", #change, why ? why : "accepted"); \
+		ck_assert_msg(why &&strstr(why, text), "%s: %s", #change, why ? why : "accepted"); \
 	} while (0)
 
 START_TEST(refused)
@@ -287,12 +304,14 @@ START_TEST(refused)
 	REFUSED(TV_OP_COPY, c.images = 1, "copy with a shape");
 	REFUSED(TV_OP_COPY, (c.output.offset = 163, c.output.segment = TV_SEGMENT_WEIGHTS),
 		"overlaps input");
-	REFUSED(TV_OP_CONV, (c.stage[0].kernel = 7, c.groups = 1, c.channels = 1338,
-			     c.input.pitch = 1338), "longer than 65535");
+	REFUSED(TV_OP_CONV,
+		(c.stage[0].kernel = 7, c.groups = 1, c.channels = 1338, c.input.pitch = 1338),
+		"longer than 65535");
 	REFUSED(TV_OP_POOL, (c.height = 257, c.width = 256, c.output.segment = TV_SEGMENT_OUTPUT),
 		"longer than 65535");
-	REFUSED(TV_OP_ATTENTION, (c.height = 257, c.width = 256,
-				  c.output.segment = TV_SEGMENT_OUTPUT), "longer than 65535");
+	REFUSED(TV_OP_ATTENTION,
+		(c.height = 257, c.width = 256, c.output.segment = TV_SEGMENT_OUTPUT),
+		"longer than 65535");
 }
 END_TEST
 
@@ -329,8 +348,11 @@ END_TEST
 
 START_TEST(records)
 {
-	struct tv_channel channel = { .bias = TV_BIAS_LIMIT - 1, .multiplier = 32767,
-				      .narrow_multiplier = 32767, .constant = -32768, .shift = 31,
+	struct tv_channel channel = { .bias = TV_BIAS_LIMIT - 1,
+				      .multiplier = 32767,
+				      .narrow_multiplier = 32767,
+				      .constant = -32768,
+				      .shift = 31,
 				      .narrow_shift = 15 };
 	struct tv_head head = { .log2_base = 16, .quotient_shift = 31 };
 
@@ -361,6 +383,10 @@ START_TEST(records)
 	head.sum_shift = 32;
 	ck_assert_ptr_nonnull(tv_head_check(&head));
 	head.sum_shift = 0;
+	head.product_narrow = 16;
+	ck_assert_ptr_nonnull(tv_head_check(&head));
+	head.product_narrow = 15;
+	ck_assert_ptr_null(tv_head_check(&head));
 	head.quotient_multiplier = -1;
 	ck_assert_ptr_nonnull(tv_head_check(&head));
 }
@@ -398,9 +424,10 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { codecs, golden_command,  weights_are_apart,
-				       weights_in_order, refused, accepted, records,
-				       random_commands };
+	const TTest *const tests[] = {
+		codecs,	 golden_command, weights_are_apart, weights_in_order,
+		refused, accepted,	 records,	    random_commands
+	};
 	Suite *suite = suite_create("command");
 	TCase *tcase = tcase_create("contract");
 

@@ -23,7 +23,7 @@ int32_t tv_general_regs(const int16_t *x, uint8_t *bytes, uint32_t d)
 	r += tv_narrow(tv_hardswish(tv_requantize((int32_t)d, 3, x[3]), 9), x[4], 5, 1);
 	r += tv_add_shortcut(tv_relu(x[5]), 1, 2, 3) + tv_input_byte(bytes[0]);
 	r += tv_shift_divide((int32_t)d, x[6], 3, tv_log2_divisor(d, 4));
-	r += tv_requantize_head((int32_t)d, 3, x[7]) + tv_subtract_constant(x[8], x[9]);
+	r += tv_requantize_head((int32_t)d, 3, x[7], 5) + tv_subtract_constant(x[8], x[9]);
 	r += tv_norm_apply(&norm, x[10], x[11], 3, 4) + (int32_t)tv_argmax(x, 4);
 	return r;
 }

@@ -64,8 +64,8 @@ static void execute(const struct machine *m, unsigned int i)
 	else
 		ck_assert_uint_eq(c->input.segment, TV_SEGMENT_INPUT);
 	if (node->input2 >= 0)
-		visit(m, &c->input, m->network->nodes[node->input].out_channels, node->input2,
-		      step, false);
+		visit(m, &c->input, m->network->nodes[node->input].out_channels, node->input2, step,
+		      false);
 	if (m->network->nodes[last].shortcut >= 0)
 		visit(m, &c->shortcut, 0, m->network->nodes[last].shortcut, step, false);
 	else
@@ -153,7 +153,8 @@ START_TEST(kept_intermediates)
 {
 	const struct tv_architecture architecture = published("b0");
 	const struct tv_lower_options options = { .target = tv_target_by_name("zcu102"),
-						  .images = 2, .keep_intermediates = true };
+						  .images = 2,
+						  .keep_intermediates = true };
 	_cleanup_(tv_network_freep) struct tv_network *network = NULL;
 	_cleanup_(tv_lowered_freep) struct tv_lowered *lowered = NULL;
 	struct tv_error error = { 0 };
@@ -179,16 +180,25 @@ END_TEST
 START_TEST(made_up_members)
 {
 	static const struct tv_architecture members[] = {
-		{ .widths = { 8, 24, 40, 72, 104 }, .depths = { 2, 1, 3, 1, 2 }, .head_dim = 8,
-		  .head_widths = { 200, 120 }, .classes = 7, .expand = 3 },
-		{ .widths = { 16, 16, 16, 64, 64 }, .depths = { 1, 1, 1, 1, 1 }, .head_dim = 32,
-		  .head_widths = { 16, 16 }, .classes = 2, .expand = 6 },
+		{ .widths = { 8, 24, 40, 72, 104 },
+		  .depths = { 2, 1, 3, 1, 2 },
+		  .head_dim = 8,
+		  .head_widths = { 200, 120 },
+		  .classes = 7,
+		  .expand = 3 },
+		{ .widths = { 16, 16, 16, 64, 64 },
+		  .depths = { 1, 1, 1, 1, 1 },
+		  .head_dim = 32,
+		  .head_widths = { 16, 16 },
+		  .classes = 2,
+		  .expand = 6 },
 	};
 
 	for (size_t i = 0; i < TV_ARRAY_SIZE(members); i++)
 		for (unsigned int images = 1; images <= 5; images += 4) {
 			const struct tv_lower_options options = {
-				.target = tv_target_by_name("zynq7020"), .images = images };
+				.target = tv_target_by_name("zynq7020"), .images = images
+			};
 
 			check_program("made up", &members[i], 160, &options);
 		}

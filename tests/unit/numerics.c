@@ -210,8 +210,7 @@ START_TEST(log2_rule)
 	/* The code is k where 0.75 * 2^k <= D < 1.5 * 2^k. */
 	for (unsigned int i = 0; i < 3000000; i++) {
 		uint32_t divisor = i < 1000000 ? i + 1 :
-						 (uint32_t)tv_unit_random(&state) >>
-							 (1 + i % 31);
+						 (uint32_t)tv_unit_random(&state) >> (1 + i % 31);
 		unsigned int k;
 
 		if (!divisor)
@@ -243,8 +242,8 @@ START_TEST(log2_mean_error)
 
 		sum += tv_log2_divisor(divisor, 0) - log2(divisor);
 	}
-	ck_assert_msg(fabs(sum / n + 0.085) < 5e-4 || fabs(sum / n - 0.085) < 5e-4,
-		      "mean error %f", sum / n);
+	ck_assert_msg(fabs(sum / n + 0.085) < 5e-4 || fabs(sum / n - 0.085) < 5e-4, "mean error %f",
+		      sum / n);
 	ck_assert_msg(sum < 0, "the rule rounds down on average: %f", sum / n);
 }
 END_TEST
@@ -259,7 +258,8 @@ START_TEST(shift_divide)
 						    (int64_t)1 << (r + k > 60 ? 60 : r + k)),
 				       -128, 127);
 
-		/* beyond 48 the product is below half a unit: 0 or, for a shift in range, rounded */
+		/* beyond 48 the product is below half a unit: 0 or, for a shift in range, rounded
+		 */
 		if (tv_shift_divide(dividend, m, r, k) != want)
 			ck_abort_msg("%d * %d >> %u + %u gives %d, not %d", dividend, m, r, k,
 				     tv_shift_divide(dividend, m, r, k), (int)want);
@@ -392,10 +392,14 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		saturation,  rounding_shift, multiply,	     requantize,  hardswish,
-		shortcut,    narrow,	     input_bytes,    log2_rule,	  log2_mean_error,
-		shift_divide, square_root,   layer_norm,     epsilon_at_its_limit,
-		argmax,	     widest_accumulator,
+		saturation,   rounding_shift,
+		multiply,     requantize,
+		hardswish,    shortcut,
+		narrow,	      input_bytes,
+		log2_rule,    log2_mean_error,
+		shift_divide, square_root,
+		layer_norm,   epsilon_at_its_limit,
+		argmax,	      widest_accumulator,
 	};
 	Suite *suite = suite_create("numerics");
 	TCase *tcase = tcase_create("primitives");

@@ -16,8 +16,13 @@ static const struct tv_target *zcu102(void)
 static struct tv_command pointwise(uint16_t side, uint16_t in, uint16_t out, uint8_t split)
 {
 	return (struct tv_command){
-		.opcode = TV_OP_CONV, .images = 1, .height = side, .width = side, .channels = in,
-		.out_channels = out, .groups = 1,
+		.opcode = TV_OP_CONV,
+		.images = 1,
+		.height = side,
+		.width = side,
+		.channels = in,
+		.out_channels = out,
+		.groups = 1,
 		.input = { 0, in, TV_SEGMENT_ONCHIP, TV_FORMAT_INT8 },
 		.shortcut.segment = TV_SEGMENT_NONE,
 		.output = { 1 << 20, out, TV_SEGMENT_ONCHIP, TV_FORMAT_INT8 },
@@ -75,8 +80,8 @@ START_TEST(chain_by_hand)
 	/* two images: the second's first tile joins the first's last */
 	c.images = 2;
 	tv_timing_of_command(zcu102(), &c, &t);
-	ck_assert_uint_eq(t.engines, 72 + 4 * (72 + 448) / 2 + 2 * (36 + 448) / 2 +
-					     (72 + 224) / 2 + 112);
+	ck_assert_uint_eq(t.engines,
+			  72 + 4 * (72 + 448) / 2 + 2 * (36 + 448) / 2 + (72 + 224) / 2 + 112);
 }
 END_TEST
 
@@ -134,9 +139,12 @@ END_TEST
 START_TEST(copies)
 {
 	struct tv_command c[3] = {
-		{ .opcode = TV_OP_COPY, .copy_bytes = 64 * 5000,
-		  .input.segment = TV_SEGMENT_WEIGHTS, .output.segment = TV_SEGMENT_ONCHIP,
-		  .shortcut.segment = TV_SEGMENT_NONE, .weights.segment = TV_SEGMENT_NONE },
+		{ .opcode = TV_OP_COPY,
+		  .copy_bytes = 64 * 5000,
+		  .input.segment = TV_SEGMENT_WEIGHTS,
+		  .output.segment = TV_SEGMENT_ONCHIP,
+		  .shortcut.segment = TV_SEGMENT_NONE,
+		  .weights.segment = TV_SEGMENT_NONE },
 		pointwise(56, 64, 64, 0),
 		pointwise(1, 512, 512, 4),
 	};
@@ -199,8 +207,9 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { dense_by_hand, chain_by_hand, dram_by_hand,
-				       weights_set_the_pace, copies, b1_reaches_ninety_percent };
+	const TTest *const tests[] = { dense_by_hand, chain_by_hand,
+				       dram_by_hand,  weights_set_the_pace,
+				       copies,	      b1_reaches_ninety_percent };
 	Suite *suite = suite_create("timing");
 	TCase *tcase = tcase_create("calculator");
 

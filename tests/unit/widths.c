@@ -107,7 +107,8 @@ START_TEST(documented)
 		w = widths_of(network);
 		name[5] = names[i][1];
 		check_row(text, name + 4, &w);
-		/* Segmentation at 1024 x 2048: the maps of stage 3 are a sixteenth; no classifier. */
+		/* Segmentation at 1024 x 2048: the maps of stage 3 are a sixteenth; no classifier.
+		 */
 		w.tokens = 1024 / 16 * 2048 / 16;
 		w.linear = w.pool = 0;
 		check_row(text, name, &w);

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT */
+/* triovit-quantize: a float EfficientViT and a folder of images become a model package. */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/progress.h"
+#include "quantizer/checkpoint.h"
+#include "quantizer/emit.h"
+#include "quantizer/target-file.h"
+
+#define WRONG_USAGE 2
+#define GO_ON	    (-1)
+#define TARGETS_MAX 8
+#define IMAGES_MAX  8
+
+struct options {
+	const char *checkpoint, *calibrate, *output;
+	struct tv_checkpoint_options how;
+	struct tv_quantize_options techniques;
+	const char *targets[TARGETS_MAX];
+	unsigned int target_count;
+	unsigned int images[IMAGES_MAX];
+	unsigned int images_count;
+	unsigned int threads;
+	uint64_t limit;
+	bool keep, quiet;
+};
+
+static const char usage[] =
+	"usage: triovit-quantize CHECKPOINT --calibrate DIR -o MODEL [OPTION...]\n";
+
+static const char help_text[] =
+	"\n"
+	"Turns a float EfficientViT into an all-integer program for the accelerator. CHECKPOINT "
+	"is\n"
+	"a .safetensors file with MIT HAN lab's or timm's tensor names; DIR holds images like "
+	"those\n"
+	"that the model will see (labels do not matter, a few hundred are enough).\n"
+	"\n"
+	"Options:\n"
+	"  -c, --calibrate DIR       images to measure activations on\n"
+	"  -o, --output FILE         the model package; it is replaced if it exists\n"
+	"  -t, --target NAME|FILE    zcu102 (default), kv260, zc706, zynq7020, or a JSON file "
+	"that\n"
+	"                            describes another; may be given several times\n"
+	"  -n, --images N            images a job, 1 to 64 (default 1); may be given several "
+	"times\n"
+	"      --size N              side of the input (else the checkpoint's, else 224)\n"
+	"      --crop-ratio R        share of the resized image that is cut out\n"
+	"      --labels FILE         names of the classes, one a line\n"
+	"      --limit N             calibrate on N images at most, evenly taken from DIR\n"
+	"      --threads N           (default: all processors) the model does not depend on it\n"
+	"      --keep-intermediates  every value has a place of its own in the scratch segment\n"
+	"      --no-migration        one scale for all channels of depthwise inputs\n"
+	"      --no-shifting         no channel constants before projections\n"
+	"      --no-search           ranges from minimum to maximum, weights to the largest\n"
+	"      --no-correction       biases not corrected for the rounding of weights\n"
+	"  -q, --quiet               no progress, no summary\n"
+	"  -h, --help\n"
+	"  -V, --version\n"
+	"\n"
+	"Exit codes: 0 success, 1 the work failed and standard error says why, 2 wrong usage.\n";
+
+static int wrong_usage(const char *format, const char *value)
+{
+	if (format) {
+		fputs("triovit-quantize: ", stderr);
+		fprintf(stderr, format, value);
+		fputc('\n', stderr);
+	}
+	fputs("Try 'triovit-quantize --help'.\n", stderr);
+	return WRONG_USAGE;
+}
+
+static int fail(const struct tv_error *error)
+{
+	fprintf(stderr, "triovit-quantize: %s\n", error->text);
+	return EXIT_FAILURE;
+}
+
+static bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *ret)
+{
+	unsigned long long value;
+	char *end;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || errno || value < least || value > most)
+		return false;
+	*ret = value;
+	return true;
+}
+
+static int parse_value(int option, struct options *ret)
+{
+	uint64_t number;
+	char *end;
+
+	switch (option) {
+	case 'n':
+		if (ret->images_count == IMAGES_MAX)
+			return wrong_usage("--images: more than eight", NULL);
+		if (!parse_number(optarg, 1, TV_BATCH_MAX, &number))
+			return wrong_usage("--images: '%s' is not a number from 1 to 64", optarg);
+		ret->images[ret->images_count++] = (unsigned int)number;
+		return 0;
+	case 't':
+		if (ret->target_count == TARGETS_MAX)
+			return wrong_usage("--target: more than eight", NULL);
+		ret->targets[ret->target_count++] = optarg;
+		return 0;
+	case 'S':
+		if (!parse_number(optarg, 32, TV_NETWORK_SIZE_MAX, &number) || number % 32)
+			return wrong_usage("--size: '%s' is not a multiple of 32 from 32 to 4096",
+					   optarg);
+		ret->how.size = (unsigned int)number;
+		return 0;
+	case 'C':
+		ret->how.crop_ratio = strtod(optarg, &end);
+		if (*end || !(ret->how.crop_ratio > 0 && ret->how.crop_ratio <= 1))
+			return wrong_usage("--crop-ratio: '%s' is not above 0 and up to 1", optarg);
+		return 0;
+	case 'T':
+		if (!parse_number(optarg, 1, 1024, &number))
+			return wrong_usage("--threads: '%s' is not a number from 1 to 1024",
+					   optarg);
+		ret->threads = (unsigned int)number;
+		return 0;
+	case 'I':
+		if (!parse_number(optarg, 1, TV_FOLDER_IMAGES_MAX, &ret->limit))
+			return wrong_usage("--limit: '%s' is not a number of images", optarg);
+		return 0;
+	}
+	return wrong_usage(NULL, NULL);
+}
+
+static int parse(int argc, char **argv, struct options *ret)
+{
+	static const struct option options[] = {
+		{ "calibrate", required_argument, NULL, 'c' },
+		{ "output", required_argument, NULL, 'o' },
+		{ "target", required_argument, NULL, 't' },
+		{ "images", required_argument, NULL, 'n' },
+		{ "size", required_argument, NULL, 'S' },
+		{ "crop-ratio", required_argument, NULL, 'C' },
+		{ "labels", required_argument, NULL, 'L' },
+		{ "limit", required_argument, NULL, 'I' },
+		{ "threads", required_argument, NULL, 'T' },
+		{ "keep-intermediates", no_argument, NULL, 'K' },
+		{ "no-migration", no_argument, NULL, '1' },
+		{ "no-shifting", no_argument, NULL, '2' },
+		{ "no-search", no_argument, NULL, '3' },
+		{ "no-correction", no_argument, NULL, '4' },
+		{ "quiet", no_argument, NULL, 'q' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ 0 },
+	};
+	int c, code = 0;
+
+	while (code == 0 && (c = getopt_long(argc, argv, "c:o:t:n:qhV", options, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			ret->calibrate = optarg;
+			break;
+		case 'o':
+			ret->output = optarg;
+			break;
+		case 'L':
+			ret->how.labels = optarg;
+			break;
+		case 'K':
+			ret->keep = true;
+			break;
+		case '1':
+			ret->techniques.no_migration = true;
+			break;
+		case '2':
+			ret->techniques.no_shifting = true;
+			break;
+		case '3':
+			ret->techniques.no_search = true;
+			break;
+		case '4':
+			ret->techniques.no_correction = true;
+			break;
+		case 'q':
+			ret->quiet = true;
+			break;
+		case 'h':
+			printf("%s%s", usage, help_text);
+			return EXIT_SUCCESS;
+		case 'V':
+			printf("triovit-quantize %s\n", TV_VERSION);
+			return EXIT_SUCCESS;
+		default:
+			code = parse_value(c, ret);
+		}
+	}
+	if (code)
+		return code;
+	if (argc - optind != 1)
+		return wrong_usage("expected one CHECKPOINT", NULL);
+	if (!ret->calibrate)
+		return wrong_usage("expected --calibrate DIR: images to measure on", NULL);
+	if (!ret->output)
+		return wrong_usage("expected -o MODEL: where the package is to go", NULL);
+	ret->checkpoint = argv[optind];
+	if (!ret->target_count)
+		ret->targets[ret->target_count++] = "zcu102";
+	if (!ret->images_count)
+		ret->images[ret->images_count++] = 1;
+	return GO_ON;
+}
+
+struct show {
+	struct tv_progress progress[2];
+	bool started[2], quiet;
+};
+
+static void show_progress(unsigned int pass, size_t done, size_t total, void *userdata)
+{
+	static const char *const what[] = { "measuring ranges", "counting values" };
+	struct show *show = userdata;
+
+	if (!show->started[pass]) {
+		show->started[pass] = true;
+		tv_progress_start(&show->progress[pass], what[pass], "images", show->quiet);
+	}
+	if (done == total)
+		tv_progress_end(&show->progress[pass], done, total);
+	else
+		tv_progress_update(&show->progress[pass], done, total);
+}
+
+/* At most limit of the folder's images, evenly spread over it. */
+static size_t thin_out(struct tv_folder *folder, uint64_t limit)
+{
+	if (!limit || limit >= folder->count)
+		return folder->count;
+	for (size_t i = 0; i < limit; i++) {
+		size_t from = i * folder->count / limit;
+		struct tv_folder_image image = folder->images[i];
+
+		folder->images[i] = folder->images[from];
+		folder->images[from] = image;
+	}
+	return limit;
+}
+
+static int describe(const struct options *options, size_t images, char **ret,
+		    struct tv_error *error)
+{
+	const struct tv_quantize_options *t = &options->techniques;
+
+	if (asprintf(ret, "triovit-quantize %s, %zu calibration images%s%s%s%s", TV_VERSION, images,
+		     t->no_migration ? ", no migration" : "", t->no_shifting ? ", no shifting" : "",
+		     t->no_search ? ", no search" : "",
+		     t->no_correction ? ", no correction" : "") < 0) {
+		*ret = NULL;
+		return tv_error_oom(error);
+	}
+	return 0;
+}
+
+static void summarize(const struct tv_quantized *quantized, const struct tv_package *package)
+{
+	double widest = 0;
+	uint32_t dead = 0;
+
+	for (size_t i = 0; i < quantized->network->count; i++) {
+		dead += quantized->nodes[i].dead;
+		if (quantized->nodes[i].widest > widest)
+			widest = quantized->nodes[i].widest;
+	}
+	printf("network     %zu layers, %.1f M MACs an image\n", quantized->network->count,
+	       (double)package->macs / 1e6);
+	printf("channels    %" PRIu32 " dead; widest accumulator %.1f %% of 32 bits\n", dead,
+	       widest / INT32_MAX * 100);
+	for (size_t i = 0; i < package->program_count; i++) {
+		const struct tv_package_program *p = &package->programs[i];
+		const uint32_t *segment = p->header.segment;
+
+		printf("program     %s, %u image%s: %" PRIu32 " commands (%" PRIu32
+		       " bytes), weights %" PRIu32 ", scratch %" PRIu32 ", on chip %" PRIu32 "\n",
+		       p->target, p->header.images, p->header.images == 1 ? "" : "s",
+		       p->header.commands, segment[TV_SEGMENT_PROGRAM], segment[TV_SEGMENT_WEIGHTS],
+		       segment[TV_SEGMENT_SCRATCH], p->header.onchip);
+	}
+}
+
+static int emit(const struct options *options, const struct tv_target_file *targets,
+		const struct tv_quantized *quantized, struct tv_package **ret,
+		struct tv_error *error)
+{
+	struct tv_emit_program programs[TARGETS_MAX * IMAGES_MAX];
+	size_t count = 0;
+
+	for (unsigned int t = 0; t < options->target_count; t++)
+		for (unsigned int n = 0; n < options->images_count; n++)
+			programs[count++] = (struct tv_emit_program){
+				.target = &targets[t].target,
+				.images = options->images[n],
+				.keep_intermediates = options->keep,
+			};
+	return tv_emit(quantized, programs, count, ret, error);
+}
+
+static int quantize(const struct options *options, struct tv_error *error)
+{
+	_cleanup_(tv_statistics_freep) struct tv_statistics *statistics = NULL;
+	_cleanup_(tv_quantized_freep) struct tv_quantized *quantized = NULL;
+	_cleanup_(tv_network_freep) struct tv_network *network = NULL;
+	_cleanup_(tv_package_freep) struct tv_package *package = NULL;
+	_cleanup_(tv_folder_done) struct tv_folder folder = { 0 };
+	struct tv_target_file targets[TARGETS_MAX];
+	struct show show = { .quiet = options->quiet };
+	size_t images;
+	int r = 0;
+
+	for (unsigned int t = 0; r >= 0 && t < options->target_count; t++)
+		r = tv_target_find(options->targets[t], &targets[t], error);
+	if (r >= 0)
+		r = tv_checkpoint_read(options->checkpoint, &options->how, &network, error);
+	if (r >= 0)
+		r = tv_folder_read_all(options->calibrate, &folder, error);
+	if (r < 0)
+		return r;
+	images = thin_out(&folder, options->limit);
+	r = tv_statistics_collect(network, folder.images, images, options->threads, show_progress,
+				  &show, &statistics, error);
+	if (r >= 0)
+		r = tv_quantize(network, statistics, &options->techniques, &quantized, error);
+	if (r >= 0)
+		r = emit(options, targets, quantized, &package, error);
+	if (r >= 0)
+		r = describe(options, images, &package->source, error);
+	if (r >= 0)
+		r = tv_package_write(package, options->output, error);
+	if (r >= 0 && !options->quiet)
+		summarize(quantized, package);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = { 0 };
+	struct tv_error error = { 0 };
+	int code = parse(argc, argv, &options);
+
+	if (code != GO_ON)
+		return code;
+	if (quantize(&options, &error) < 0)
+		return fail(&error);
+	if (fflush(stdout) != 0) {
+		tv_error_set(&error, -errno, "standard output: %s", strerror(errno));
+		return fail(&error);
+	}
+	return EXIT_SUCCESS;
+}
