@@ -104,8 +104,8 @@ static int check_target(const struct tv_package_program *program, const struct t
 	return 0;
 }
 
-static int check_segments(const struct tv_package *package,
-			  const struct tv_program_header *header, struct tv_error *error)
+static int check_segments(const struct tv_package *package, const struct tv_program_header *header,
+			  struct tv_error *error)
 {
 	uint64_t input = (uint64_t)header->images * package->size * package->size * 3;
 	uint64_t output = (uint64_t)header->images * package->classes * sizeof(int16_t);
@@ -153,8 +153,7 @@ static int check_header(const struct tv_package *package, const struct tv_packag
 	if (!header->images)
 		return tv_error_set(error, -EINVAL, "0 images a job, expected 1 or more");
 	if (target && header->onchip > target->onchip)
-		return tv_error_set(error, -EINVAL,
-				    "%u bytes on chip, but target '%s' has only %u",
+		return tv_error_set(error, -EINVAL, "%u bytes on chip, but target '%s' has only %u",
 				    header->onchip, target->name, target->onchip);
 	return check_segments(package, header, error);
 }
@@ -163,7 +162,7 @@ static int check_header(const struct tv_package *package, const struct tv_packag
 static uint32_t stage_channels(const struct tv_command *command, unsigned int stage)
 {
 	return command->opcode == TV_OP_SEPARABLE && stage == 0 ? command->channels :
-								    command->out_channels;
+								  command->out_channels;
 }
 
 static int check_step(const struct tv_package *package, const struct tv_package_program *program,
@@ -171,9 +170,10 @@ static int check_step(const struct tv_package *package, const struct tv_package_
 		      struct tv_error *error)
 {
 	/* A COPY computes no node's value. */
-	unsigned int stages = command->opcode == TV_OP_COPY ? 0 :
-			      command->opcode == TV_OP_SEPARABLE ||
-				      command->opcode == TV_OP_CONV_POOL ? 2 : 1;
+	unsigned int stages =
+		command->opcode == TV_OP_COPY						 ? 0 :
+		command->opcode == TV_OP_SEPARABLE || command->opcode == TV_OP_CONV_POOL ? 2 :
+											   1;
 
 	for (unsigned int stage = 0; stage < 2; stage++) {
 		int node = step->nodes[stage];
@@ -202,22 +202,22 @@ static int check_step(const struct tv_package *package, const struct tv_package_
 		return tv_error_set(error, -EINVAL, "%u images, but the command has %u",
 				    step->images, command->images);
 	if ((uint64_t)step->image + step->images > program->header.images)
-		return tv_error_set(error, -EINVAL,
-				    "images %u to %" PRIu64 " of a job's %u", step->image,
-				    (uint64_t)step->image + step->images, program->header.images);
+		return tv_error_set(error, -EINVAL, "images %u to %" PRIu64 " of a job's %u",
+				    step->image, (uint64_t)step->image + step->images,
+				    program->header.images);
 	return 0;
 }
 
 static int check_commands(const struct tv_package *package,
-			  const struct tv_package_program *program,
-			  const struct tv_target *target, struct tv_error *error)
+			  const struct tv_package_program *program, const struct tv_target *target,
+			  struct tv_error *error)
 {
 	char name[TV_PACKAGE_NAME_SIZE];
 	int r;
 
 	for (uint32_t i = 0; i < program->header.commands; i++) {
-		const uint8_t *bytes = program->program + TV_PROGRAM_HEADER_SIZE +
-				       (size_t)i * TV_COMMAND_SIZE;
+		const uint8_t *bytes =
+			program->program + TV_PROGRAM_HEADER_SIZE + (size_t)i * TV_COMMAND_SIZE;
 		struct tv_command command;
 		const char *why = NULL;
 
@@ -226,16 +226,14 @@ static int check_commands(const struct tv_package *package,
 		else if (target)
 			why = tv_command_check(&command, target);
 		if (why)
-			return tv_error_set(error, -EINVAL, "tensor '%s': command %u: %s",
-					    tv_package_program_name(TV_PACKAGE_PROGRAM, program,
-								    name),
-					    i, why);
+			return tv_error_set(
+				error, -EINVAL, "tensor '%s': command %u: %s",
+				tv_package_program_name(TV_PACKAGE_PROGRAM, program, name), i, why);
 		r = check_step(package, program, &command, &program->steps[i], error);
 		if (r < 0)
-			return tv_error_prefix(error, r, "tensor '%s': command %u",
-					       tv_package_program_name(TV_PACKAGE_STEPS, program,
-								       name),
-					       i);
+			return tv_error_prefix(
+				error, r, "tensor '%s': command %u",
+				tv_package_program_name(TV_PACKAGE_STEPS, program, name), i);
 	}
 	return 0;
 }
@@ -287,8 +285,7 @@ int tv_package_check(const struct tv_package *package, struct tv_error *error)
 		r = tv_error_set(error, -EINVAL, "no nodes");
 	for (size_t i = 0; r >= 0 && i < package->node_count; i++)
 		r = check_node(package, i, error);
-	if (r >= 0 && (!package->program_count ||
-		       package->program_count > TV_PACKAGE_PROGRAMS_MAX))
+	if (r >= 0 && (!package->program_count || package->program_count > TV_PACKAGE_PROGRAMS_MAX))
 		r = tv_error_set(error, -EINVAL, "%zu programs, expected 1 to %u",
 				 package->program_count, TV_PACKAGE_PROGRAMS_MAX);
 	for (size_t i = 0; r >= 0 && i < package->program_count; i++)

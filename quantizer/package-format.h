@@ -6,12 +6,13 @@
 
 #include "quantizer/package.h"
 
-/* What the names of tensors begin with; the program's "TARGET.IMAGES" or the node's name follows. */
+/* What the names of tensors begin with; the program's "TARGET.IMAGES" or the node's name follows.
+ */
 #define TV_PACKAGE_PROGRAM "program."
 #define TV_PACKAGE_WEIGHTS "weights."
-#define TV_PACKAGE_STEPS "steps."
-#define TV_PACKAGE_SCALE "scale."
-#define TV_PACKAGE_OFFSET "offset."
+#define TV_PACKAGE_STEPS   "steps."
+#define TV_PACKAGE_SCALE   "scale."
+#define TV_PACKAGE_OFFSET  "offset."
 
 /* Room for the longest of them. */
 #define TV_PACKAGE_NAME_SIZE 64

@@ -23,7 +23,9 @@ static int read_text(const struct tv_safetensors *file, const char *key, const c
 /* Numbers are JSON's, whatever the process's locale takes for a decimal point. NULL: none. */
 static json_t *parse_number(const char *text)
 {
-	enum { LONGEST = 32 };
+	enum {
+		LONGEST = 32
+	};
 	json_t *number;
 
 	/* A leading blank would be JSON, but only one spelling is wanted. */
@@ -362,9 +364,10 @@ static int read_program(const struct tv_safetensors *file, const char *rest,
 		r = check_bytes(tensor, program->header.segment[TV_SEGMENT_PROGRAM], error);
 	/* What is read of it, even if the header says less: tv_package_check() compares the two. */
 	if (r >= 0)
-		r = check_bytes(tensor, TV_PROGRAM_HEADER_SIZE +
-						(uint64_t)program->header.commands *
-							TV_COMMAND_SIZE, error);
+		r = check_bytes(tensor,
+				TV_PROGRAM_HEADER_SIZE +
+					(uint64_t)program->header.commands * TV_COMMAND_SIZE,
+				error);
 	if (r >= 0)
 		r = find_tensor(file, TV_PACKAGE_WEIGHTS, rest, TV_DTYPE_U8, 1, &tensor, error);
 	if (r >= 0)

@@ -95,16 +95,14 @@ static int add_bytes(struct tv_safetensors_writer *writer, const char *prefix,
 {
 	char name[TV_PACKAGE_NAME_SIZE];
 
-	return tv_safetensors_writer_tensor(writer,
-					    tv_package_program_name(prefix, program, name),
-					    TV_DTYPE_U8, 1, &size, data,
-					    TV_SAFETENSORS_ALIGNMENT, error);
+	return tv_safetensors_writer_tensor(writer, tv_package_program_name(prefix, program, name),
+					    TV_DTYPE_U8, 1, &size, data, TV_SAFETENSORS_ALIGNMENT,
+					    error);
 }
 
 /* ret: the tensor's bytes, which have to live until the file is written. */
-static int add_steps(struct tv_safetensors_writer *writer,
-		     const struct tv_package_program *program, uint8_t **ret,
-		     struct tv_error *error)
+static int add_steps(struct tv_safetensors_writer *writer, const struct tv_package_program *program,
+		     uint8_t **ret, struct tv_error *error)
 {
 	const uint64_t shape[] = { program->header.commands, TV_PACKAGE_STEP_NUMBERS };
 	char name[TV_PACKAGE_NAME_SIZE];
@@ -122,11 +120,9 @@ static int add_steps(struct tv_safetensors_writer *writer,
 		tv_put32(at + 12, step->images);
 		at += 4 * TV_PACKAGE_STEP_NUMBERS;
 	}
-	return tv_safetensors_writer_tensor(writer,
-					    tv_package_program_name(TV_PACKAGE_STEPS, program,
-								    name),
-					    TV_DTYPE_I32, TV_ARRAY_SIZE(shape), shape, *ret, 1,
-					    error);
+	return tv_safetensors_writer_tensor(
+		writer, tv_package_program_name(TV_PACKAGE_STEPS, program, name), TV_DTYPE_I32,
+		TV_ARRAY_SIZE(shape), shape, *ret, 1, error);
 }
 
 static int add_values(struct tv_safetensors_writer *writer, const char *prefix,

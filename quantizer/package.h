@@ -11,8 +11,8 @@
 #include "image/image.h"
 #include "quantizer/lower.h"
 
-#define TV_PACKAGE_FORMAT "triovit-model"
-#define TV_PACKAGE_VERSION 1
+#define TV_PACKAGE_FORMAT	"triovit-model"
+#define TV_PACKAGE_VERSION	1
 #define TV_PACKAGE_PROGRAMS_MAX 64u
 
 /* A program: what a job's segments 0 and 1 hold. */
@@ -47,7 +47,8 @@ struct tv_package {
 	size_t owned_count;
 };
 
-/* Whether a file says that it is a package, of whatever version: what tells it from a checkpoint. */
+/* Whether a file says that it is a package, of whatever version: what tells it from a checkpoint.
+ */
 bool tv_package_is(const struct tv_safetensors *file);
 
 /* Everything is checked: versions, sizes, that header and tensors agree, that each command decodes

@@ -32,7 +32,7 @@ static inline struct tv_package *read_package(const char *name)
 }
 
 static inline void assert_program_eq(const struct tv_package_program *a,
-			      const struct tv_package_program *b)
+				     const struct tv_package_program *b)
 {
 	ck_assert_str_eq(a->target, b->target);
 	ck_assert_mem_eq(&a->header, &b->header, sizeof(a->header));
@@ -98,12 +98,12 @@ struct edit {
 	enum tv_dtype dtype; /* else 0, BOOL */
 };
 
-static const char *const keys[] = { "format", "format_version", "contract", "size",
+static const char *const keys[] = { "format", "format_version", "contract",    "size",
 				    "resize", "classes",	"logit_scale", "macs",
 				    "nodes",  "labels",		"source" };
 
-static inline void copy_metadata(struct tv_safetensors_writer *writer, const struct tv_safetensors *file,
-			  const struct edit *edit)
+static inline void copy_metadata(struct tv_safetensors_writer *writer,
+				 const struct tv_safetensors *file, const struct edit *edit)
 {
 	struct tv_error error = { 0 };
 
@@ -119,8 +119,8 @@ static inline void copy_metadata(struct tv_safetensors_writer *writer, const str
 }
 
 /* Returns what has to live until the file is written. */
-static inline uint8_t *copy_edited(struct tv_safetensors_writer *writer, const struct tv_tensor *tensor,
-			    const struct edit *edit)
+static inline uint8_t *copy_edited(struct tv_safetensors_writer *writer,
+				   const struct tv_tensor *tensor, const struct edit *edit)
 {
 	uint64_t shape[TV_SAFETENSORS_RANK_MAX], size = edit->size ? edit->size : tensor->size;
 	const char *name = edit->rename ? edit->rename : tensor->name;
@@ -160,10 +160,9 @@ static inline void copy_with(const struct edit *edit, const char *from, const ch
 		if (edit->tensor && !strcmp(edit->tensor, tensor->name))
 			bytes = copy_edited(writer, tensor, edit);
 		else
-			tv_assert_ok(tv_safetensors_writer_tensor(writer, tensor->name,
-								  tensor->dtype, tensor->rank,
-								  tensor->shape, tensor->data, 1,
-								  &error),
+			tv_assert_ok(tv_safetensors_writer_tensor(
+					     writer, tensor->name, tensor->dtype, tensor->rank,
+					     tensor->shape, tensor->data, 1, &error),
 				     error);
 	}
 	/* A tensor that is not there would leave the file as it was, and be no test. */

@@ -26,20 +26,42 @@ struct package_of {
 	unsigned int images;
 };
 
-/* Multipliers of full precision and shifts that leave the next value neither zero nor saturated
- * everywhere. */
-static inline void package_fill_records(uint8_t *at, uint32_t count, bool norm, uint64_t *state)
+static inline unsigned int package_log2(double value)
 {
+	unsigned int result = 0;
+
+	while (value > 1 && result < 15) {
+		value /= 2;
+		result++;
+	}
+	return result;
+}
+
+/*
+ * Parameters of a node depend on the node alone, not on the program that it is part of. Their gains
+ * bring sums of `reduction` products of typical codes (about 60, times a weight's 74 if there are
+ * any) to a quarter of the int16, and this to typical codes.
+ */
+static inline void package_fill_records(uint8_t *at, uint32_t count, uint32_t reduction,
+					double weight, uint64_t state)
+{
+	const double typical = 60 * weight * (1 + reduction / 16.0);
+	const unsigned int shift = package_log2(typical / 8192);
+
 	for (uint32_t i = 0; i < count; i++) {
 		struct tv_channel channel = {
-			.bias = (int32_t)(tv_unit_random(state) % 4096) - 2048,
-			.multiplier = (int16_t)(16384 + tv_unit_random(state) % 16384),
-			.narrow_multiplier = (int16_t)(16384 + tv_unit_random(state) % 16384),
-			.constant = (int16_t)(tv_unit_random(state) % 64),
-			.shift = (uint8_t)(norm ? 19 : 3 + tv_unit_random(state) % 2),
-			.narrow_shift = 5,
+			.bias = (int32_t)(tv_unit_random(&state) % 4096) - 2048,
+			.multiplier = (int16_t)(16384 + tv_unit_random(&state) % 16384),
+			.narrow_multiplier = (int16_t)(16384 + tv_unit_random(&state) % 16384),
+			.constant = (int16_t)(tv_unit_random(&state) % 64),
+			.shift = (uint8_t)shift,
+			.narrow_shift = (uint8_t)package_log2(typical / (1u << shift) / 128),
 		};
 
+		if (!reduction) { /* layer norm */
+			channel.shift = 19;
+			channel.narrow_shift = 5;
+		}
 		tv_encode_channel(&channel, at + (size_t)i * TV_CHANNEL_SIZE);
 	}
 }
@@ -50,9 +72,8 @@ static inline void package_fill_heads(uint8_t *at, uint32_t count)
 		.product_multiplier = 20000,
 		.sum_multiplier = 20000,
 		.quotient_multiplier = 20000,
-		.product_shift = 2,
-		.sum_shift = 0,
-		.quotient_shift = 8,
+		.product_narrow = 6,
+		.quotient_shift = 6,
 		.log2_base = 4,
 	};
 
@@ -60,31 +81,72 @@ static inline void package_fill_heads(uint8_t *at, uint32_t count)
 		tv_encode_head(&head, at + (size_t)i * TV_HEAD_SIZE);
 }
 
-/* What the quantizer would fill in: anything that is valid. */
-static inline void package_fill_command(struct tv_command *command, uint8_t *weights)
+static inline void package_fill_dense(const struct tv_command *command, uint8_t *at, uint64_t state)
 {
-	struct tv_weights_layout layout = tv_weights_layout(command);
-	uint64_t state = command->weights.offset;
+	const struct tv_dense dense = tv_dense_of(command);
+
+	for (uint32_t o = 0; o < command->out_channels; o++)
+		for (uint32_t i = 0; i < dense.reduction; i++)
+			at[tv_dense_weight(&dense, o, i)] = (uint8_t)tv_unit_random(&state);
+}
+
+static inline void package_fill_depthwise(const struct tv_command *command, uint8_t *at,
+					  uint64_t state)
+{
+	const uint32_t taps = (uint32_t)command->stage[0].kernel * command->stage[0].kernel;
+
+	for (uint32_t c = 0; c < command->channels; c++)
+		for (uint32_t tap = 0; tap < taps; tap++)
+			at[tv_depthwise_weight(command->stage[0].kernel, c, tap)] =
+				(uint8_t)tv_unit_random(&state);
+}
+
+/* What the quantizer would fill in: anything that is valid. */
+static inline void package_fill_command(const struct tv_step *step, struct tv_command *command,
+					uint8_t *weights)
+{
+	const struct tv_weights_layout layout = tv_weights_layout(command);
+	const uint32_t taps = (uint32_t)command->stage[0].kernel * command->stage[0].kernel;
+	const uint32_t pixels = tv_map_height(command) * tv_map_width(command);
+	const uint64_t first = (uint64_t)step->nodes[0] << 32,
+		       second = (uint64_t)step->nodes[1] << 32;
 	uint8_t *at = weights + command->weights.offset;
-	bool norm = command->opcode == TV_OP_NORM;
 
 	for (int i = 0; i < 2; i++)
 		if (command->stage[i].activation == TV_STAGE_HARDSWISH)
 			command->stage[i].fraction = 10;
 	if (command->shortcut.segment != TV_SEGMENT_NONE)
 		command->shortcut_multiplier = 20000;
-	for (uint64_t i = 0; i < layout.size; i++)
-		at[i] = (uint8_t)tv_unit_random(&state);
-	if (command->opcode == TV_OP_ATTENTION) {
+	switch (command->opcode) {
+	case TV_OP_CONV:
+	case TV_OP_CONV_POOL:
+		package_fill_records(at, command->out_channels, tv_dense_of(command).reduction, 74,
+				     first);
+		package_fill_dense(command, at + layout.weights[0], first + 1);
+		if (command->opcode == TV_OP_CONV_POOL)
+			package_fill_records(at + layout.records[1], command->out_channels, pixels,
+					     1, second);
+		break;
+	case TV_OP_DEPTHWISE:
+	case TV_OP_SEPARABLE:
+		package_fill_records(at, command->channels, taps, 74, first);
+		package_fill_depthwise(command, at + layout.weights[0], first + 1);
+		if (command->opcode == TV_OP_DEPTHWISE)
+			break;
+		package_fill_records(at + layout.records[1], command->out_channels,
+				     tv_dense_of(command).reduction, 74, second);
+		package_fill_dense(command, at + layout.weights[1], second + 1);
+		break;
+	case TV_OP_POOL:
+		package_fill_records(at, command->out_channels, pixels, 1, first);
+		break;
+	case TV_OP_NORM:
+		package_fill_records(at, command->out_channels, 0, 1, first);
+		break;
+	case TV_OP_ATTENTION:
 		package_fill_heads(at, command->channels / (3u * command->head_dim));
-		return;
+		break;
 	}
-	package_fill_records(at + layout.records[0],
-			     (uint32_t)(layout.weights[0] - layout.records[0]) / TV_CHANNEL_SIZE,
-			     norm, &state);
-	package_fill_records(at + layout.records[1],
-			     (uint32_t)(layout.weights[1] - layout.records[1]) / TV_CHANNEL_SIZE,
-			     norm, &state);
 }
 
 /* Buffers of a package are released with it. */
@@ -92,15 +154,14 @@ static inline uint8_t *package_own(struct tv_package *package, size_t size)
 {
 	uint8_t *buffer = calloc(1, size + 1);
 
-	package->owned = reallocarray(package->owned, package->owned_count + 1,
-				      sizeof(*package->owned));
+	package->owned =
+		reallocarray(package->owned, package->owned_count + 1, sizeof(*package->owned));
 	ck_assert(buffer && package->owned);
 	package->owned[package->owned_count++] = buffer;
 	return buffer;
 }
 
-static inline void package_add_program(struct tv_package *package,
-				       const struct tv_network *network,
+static inline void package_add_program(struct tv_package *package, const struct tv_network *network,
 				       const struct package_of *of)
 {
 	const struct tv_lower_options options = { .target = tv_target_by_name(of->target),
@@ -115,7 +176,7 @@ static inline void package_add_program(struct tv_package *package,
 	weights = package_own(package, lowered->header.segment[TV_SEGMENT_WEIGHTS]);
 	tv_encode_program_header(&lowered->header, bytes);
 	for (uint32_t i = 0; i < lowered->header.commands; i++) {
-		package_fill_command(&lowered->commands[i], weights);
+		package_fill_command(&lowered->steps[i], &lowered->commands[i], weights);
 		tv_encode_command(&lowered->commands[i],
 				  bytes + TV_PROGRAM_HEADER_SIZE + (size_t)i * TV_COMMAND_SIZE);
 	}

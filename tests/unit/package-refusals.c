@@ -20,10 +20,10 @@ static void assert_refused(const char *name, const char *expected)
 	ck_assert_int_lt(tv_package_read(path, &package, NULL), 0);
 }
 
-#define NAN32	0x7fc00000
-#define INF32	0xff800000
+#define NAN32	       0x7fc00000
+#define INF32	       0xff800000
 /* Where byte `at` of command i lies. */
-#define COMMAND(i, at) (TV_PROGRAM_HEADER_SIZE + (i) * TV_COMMAND_SIZE + (at))
+#define COMMAND(i, at) (TV_PROGRAM_HEADER_SIZE + (i)*TV_COMMAND_SIZE + (at))
 
 static const struct edit refusals[] = {
 	{ "no metadata 'format', expected 'triovit-model'", .key = "format" },
@@ -114,8 +114,8 @@ static const struct edit refusals[] = {
 
 	{ "tensor 'scale.stem.conv': channel 3 is nan", .tensor = "scale.stem.conv", .at = 12,
 	  .bytes = 4, .number = NAN32 },
-	{ "tensor 'offset.head.pool': channel 0 is -inf", .tensor = "offset.head.pool",
-	  .bytes = 4, .number = INF32 },
+	{ "tensor 'offset.head.pool': channel 0 is -inf", .tensor = "offset.head.pool", .bytes = 4,
+	  .number = INF32 },
 	{ "no tensor 'scale.head.pool'", .tensor = "scale.head.pool", .rename = "" },
 	{ "'offset.stem.conv' has 7 channels, expected 8", .tensor = "offset.stem.conv",
 	  .size = 28 },
@@ -191,8 +191,8 @@ START_TEST(foreign_too_many)
 		for (size_t p = 0; p < TV_ARRAY_SIZE(prefixes); p++)
 			program |= !strncmp(tensor->name, prefixes[p], strlen(prefixes[p]));
 		for (unsigned int n = 0; n < (program ? 65 : 1); n++) {
-			snprintf(name, sizeof(name), "%.*s.t%u.2",
-				 (int)strcspn(tensor->name, "."), tensor->name, n);
+			snprintf(name, sizeof(name), "%.*s.t%u.2", (int)strcspn(tensor->name, "."),
+				 tensor->name, n);
 			tv_assert_ok(tv_safetensors_writer_tensor(
 					     writer, program ? name : tensor->name, tensor->dtype,
 					     tensor->rank, tensor->shape, tensor->data, 1, &error),

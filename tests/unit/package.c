@@ -55,8 +55,8 @@ END_TEST
 
 START_TEST(exact_scale)
 {
-	static const float scales[] = { FLT_MIN, FLT_MAX, FLT_TRUE_MIN, 1, 0.1f, 1 / 3.0f,
-					16777217.0f, 0x1.fffffep-3f };
+	static const float scales[] = { FLT_MIN, FLT_MAX,  FLT_TRUE_MIN, 1,
+					0.1f,	 1 / 3.0f, 16777217.0f,	 0x1.fffffep-3f };
 
 	for (size_t i = 0; i < TV_ARRAY_SIZE(scales); i++) {
 		_cleanup_(tv_package_freep) struct tv_package *made = make_small(), *read = NULL;
@@ -101,8 +101,8 @@ START_TEST(lookup)
 		unsigned int images;
 		int expected;
 	} cases[] = {
-		{ "kv260", 4, 0 }, { "kv260", 0, 1 },	{ "zcu102", 0, 3 }, { "zcu102", 8, 2 },
-		{ NULL, 0, 1 },	   { NULL, 8, 2 },	{ NULL, 3, -1 },    { "zc706", 0, -1 },
+		{ "kv260", 4, 0 },  { "kv260", 0, 1 },	 { "zcu102", 0, 3 }, { "zcu102", 8, 2 },
+		{ NULL, 0, 1 },	    { NULL, 8, 2 },	 { NULL, 3, -1 },    { "zc706", 0, -1 },
 		{ "kv260", 2, -1 }, { "zcu102", 1, -1 },
 	};
 	_cleanup_(tv_package_freep) struct tv_package *made =
@@ -110,8 +110,7 @@ START_TEST(lookup)
 
 	for (size_t i = 0; i < TV_ARRAY_SIZE(cases); i++)
 		ck_assert_ptr_eq(tv_package_program(made, cases[i].target, cases[i].images),
-				 cases[i].expected < 0 ? NULL :
-							 &made->programs[cases[i].expected]);
+				 cases[i].expected < 0 ? NULL : &made->programs[cases[i].expected]);
 }
 END_TEST
 
