@@ -7,7 +7,7 @@
 
 /* Input pixels to one of the last stage's: what the input size is a multiple of. */
 #define TV_NETWORK_STRIDE 32u
-/* From this stage on there is attention, and an MBConv has biases where it had its first two norms. */
+/* From this stage on there is attention, and an MBConv has biases for its first two norms. */
 #define TV_NETWORK_ATTENTION_STAGE 3
 
 /* -EINVAL, naming the figure, unless every map has 1 to TV_NETWORK_CHANNELS_MAX channels, every

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The quantizer's own: a checkpoint's tensors under the names that the network's code gives them. */
+/* The quantizer's own: a checkpoint's tensors, under the names that the network's code has. */
 #ifndef TV_QUANTIZER_CHECKPOINT_FILE_H
 #define TV_QUANTIZER_CHECKPOINT_FILE_H
 

@@ -133,8 +133,8 @@ int tv_network_new(const struct tv_architecture *architecture, unsigned int size
 void tv_network_free(struct tv_network *network);
 TV_DEFINE_CLEANUP(struct tv_network *, tv_network_free)
 
-/* Multiply-accumulates of a node for one image; of an attention those of k^T v, sum(k), the dividend
- * and the divisor: 2 * pixels * dim * (dim + 1) a head, as PyTorch runs it. */
+/* Multiply-accumulates of a node for one image; of an attention those of k^T v, sum(k), the
+ * dividend and the divisor: 2 * pixels * dim * (dim + 1) a head, as PyTorch runs it. */
 uint64_t tv_node_macs(const struct tv_node *node);
 uint64_t tv_network_macs(const struct tv_network *network);
 uint64_t tv_network_parameters(const struct tv_network *network);

@@ -53,6 +53,11 @@ static const struct {
 	  "tensor 'head.op_list.0.norm.running_var': element 3 is -0.5, expected a variance" },
 	{ { .name = "head.op_list.0.conv.weight", .value = &huge, .at = 12 },
 	  "tensor 'head.op_list.0.conv.weight': beyond the range of floats" },
+	{ { .name = "backbone.stages.0.op_list.1.main.inverted_conv.conv.weight",
+	    .dtype = TV_DTYPE_F32,
+	    .rank = 4,
+	    .shape = { 6, 12, 1, 1 } },
+	  "main.inverted_conv.conv.weight': F32 [6, 12, 1, 1], expected F32 [12, 6, 1, 1]" },
 	/* Widths that do not agree. */
 	{ { .name = "backbone.stages.1.op_list.0.main.point_conv.conv.weight",
 	    .dtype = TV_DTYPE_F32,
