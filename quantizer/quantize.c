@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <math.h>
+#include <string.h>
 
 #include "quantizer/quantize-node.h"
 #include "quantizer/range.h"
@@ -82,7 +83,7 @@ static void plan_tensor(const struct tv_quantizing *q, size_t i, bool symmetric)
 	struct tv_histogram histogram;
 	struct tv_range range;
 
-	tv_histogram_of(seen, 0, seen->channels, node->offset, -INFINITY, &histogram);
+	tv_histogram_of(seen, 0, seen->channels, NULL, -INFINITY, &histogram);
 	range = tv_range_find(&histogram, symmetric, !q->options->no_search);
 	set_all(node, 0, seen->channels, &range);
 }
@@ -127,15 +128,33 @@ static void plan_migrated(const struct tv_quantizing *q, size_t i)
 		node->scale[c] = (float)fmax(channel_scale(seen, c, best), 1e-9);
 }
 
-/* Filter-wise shifting: each channel is centred, then one scale and zero point for all. */
+/*
+ * Filter-wise shifting: each channel is centred, then one scale and zero point for all. The shift
+ * is a multiple of the scale, so that 0, by far the most frequent value behind Hardswish, has a
+ * code of its own in every channel. Where the widest channel sets the scale either way, shifting
+ * gains nothing, and the tensor is left as it is.
+ */
 static void plan_shifted(const struct tv_quantizing *q, size_t i)
 {
 	const struct tv_node_statistics *seen = &q->statistics->nodes[i];
 	struct tv_quantized_node *node = &q->result->nodes[i];
+	struct tv_range plain, shifted;
+	struct tv_histogram histogram;
 
 	for (unsigned int c = 0; c < seen->channels; c++)
 		node->offset[c] = (seen->most[c] + seen->least[c]) / 2;
-	plan_tensor(q, i, false);
+	tv_histogram_of(seen, 0, seen->channels, NULL, -INFINITY, &histogram);
+	plain = tv_range_find(&histogram, false, !q->options->no_search);
+	tv_histogram_of(seen, 0, seen->channels, node->offset, -INFINITY, &histogram);
+	shifted = tv_range_find(&histogram, false, !q->options->no_search);
+	if (shifted.error >= plain.error) {
+		memset(node->offset, 0, sizeof(float) * seen->channels);
+		set_all(node, 0, seen->channels, &plain);
+		return;
+	}
+	for (unsigned int c = 0; c < seen->channels; c++)
+		node->offset[c] = (float)(rint(node->offset[c] / shifted.scale) * shifted.scale);
+	set_all(node, 0, seen->channels, &shifted);
 }
 
 /*

@@ -41,7 +41,7 @@ void tv_histogram_of(const struct tv_node_statistics *node, unsigned int first, 
 
 static struct tv_range range_of(double least, double most, bool symmetric)
 {
-	struct tv_range range;
+	struct tv_range range = { .error = 0 };
 
 	if (symmetric) {
 		range.scale = fmax(-least / 128, most / 127);
@@ -61,19 +61,20 @@ static struct tv_range range_of(double least, double most, bool symmetric)
 
 static double error_of(const struct tv_histogram *histogram, const struct tv_range *range)
 {
-	double width = (histogram->most - histogram->least) / TV_RANGE_BINS, error = 0;
+	double width = (histogram->most - histogram->least) / TV_RANGE_BINS, error = 0, count = 0;
 
 	for (unsigned int b = 0; b < TV_RANGE_BINS; b++) {
 		double x = histogram->least + (b + 0.5) * width, code;
 
 		if (!histogram->bins[b])
 			continue;
+		count += histogram->bins[b];
 		code = rint(x / range->scale) + range->zero_point;
 		code = fmin(fmax(code, -128), 127);
 		error += histogram->bins[b] *
 			 pow(fabs(x - (code - range->zero_point) * range->scale), POWER);
 	}
-	return error;
+	return count > 0 ? error / count : 0;
 }
 
 struct search {
@@ -99,15 +100,16 @@ struct tv_range tv_range_find(const struct tv_histogram *histogram, bool symmetr
 {
 	double least = histogram->least, most = histogram->most;
 	struct search best = { histogram, symmetric, least, most, -1 };
+	struct tv_range range;
 
-	if (!search)
-		return range_of(least, most, symmetric);
-	for (unsigned int i = 0; i < STEPS; i++)
+	for (unsigned int i = 0; i < (search ? STEPS : 1); i++)
 		improve(&best, least * (1 - i / (double)STEPS), most * (1 - i / (double)STEPS));
-	while (improve(&best, best.least * 0.97, best.most) ||
-	       improve(&best, best.least, best.most * 0.97) ||
-	       improve(&best, fmax(least, best.least * 1.03), best.most) ||
-	       improve(&best, best.least, fmin(most, best.most * 1.03)))
+	while (search && (improve(&best, best.least * 0.97, best.most) ||
+			  improve(&best, best.least, best.most * 0.97) ||
+			  improve(&best, fmax(least, best.least * 1.03), best.most) ||
+			  improve(&best, best.least, fmin(most, best.most * 1.03))))
 		;
-	return range_of(best.least, best.most, symmetric);
+	range = range_of(best.least, best.most, symmetric);
+	range.error = best.error;
+	return range;
 }

@@ -24,6 +24,7 @@ void tv_histogram_of(const struct tv_node_statistics *node, unsigned int first, 
 struct tv_range {
 	double scale;
 	int zero_point;
+	double error; /* mean |x - x^|^2.4 */
 };
 
 /*
