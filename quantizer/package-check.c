@@ -150,8 +150,9 @@ static int check_header(const struct tv_package *package, const struct tv_packag
 				    "program segment of %u bytes, expected %" PRIu64
 				    " for %u commands",
 				    header->segment[TV_SEGMENT_PROGRAM], size, header->commands);
-	if (!header->images)
-		return tv_error_set(error, -EINVAL, "0 images a job, expected 1 or more");
+	if (!header->images || header->images > TV_BATCH_MAX)
+		return tv_error_set(error, -EINVAL, "%u images a job, expected 1 to %u",
+				    header->images, TV_BATCH_MAX);
 	if (target && header->onchip > target->onchip)
 		return tv_error_set(error, -EINVAL, "%u bytes on chip, but target '%s' has only %u",
 				    header->onchip, target->name, target->onchip);

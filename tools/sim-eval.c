@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* triovit-sim eval: the accuracy of a checkpoint on a labelled folder. */
+/* triovit-sim eval: the accuracy of a checkpoint or a model on a labelled folder. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -9,38 +9,27 @@
 
 #include "common/parallel.h"
 #include "common/progress.h"
-#include "image/decode.h"
-#include "image/folder.h"
-#include "quantizer/checkpoint.h"
 #include "quantizer/float.h"
-#include "tools/sim.h"
+#include "tools/sim-subject.h"
 
 #define TOP 5
-#define THREADS_MAX 1024
 
 struct eval_options {
-	const char *checkpoint, *folder;
-	struct tv_checkpoint_options how;
+	const char *path, *folder;
+	struct sim_subject_options how;
 	unsigned int threads;
 	uint64_t limit;
 	bool json, quiet, per_class;
 };
 
-/* What one worker needs for one image after the other. */
-struct worker {
-	struct tv_float_runner *runner;
-	uint8_t *rgb; /* the preprocessed image */
-	float *logits;
-};
-
 struct evaluation {
-	const char *checkpoint, *folder;
-	const struct tv_network *network;
+	const struct sim_subject *subject;
+	const char *folder;
 	/* The images to look at: some or all of those that a tv_folder holds. */
-	struct tv_folder_image *images;
+	const struct tv_folder_image *images;
 	size_t count;
 	char *const *labels;
-	struct worker *workers;
+	struct sim_classifier **workers;
 	unsigned int threads;
 	/* Place of an image's own label among the best, TOP if it is not there. By image, so that
 	 * what is reported does not depend on which thread did what. */
@@ -51,11 +40,14 @@ struct evaluation {
 
 static int parse(const struct sim_command *self, int argc, char **argv, struct eval_options *ret)
 {
-	enum { SIZE = 256, CROP_RATIO, LABELS, THREADS, LIMIT, PER_CLASS, JSON };
+	enum {
+		THREADS = 256,
+		LIMIT,
+		PER_CLASS,
+		JSON
+	};
 	static const struct option options[] = {
-		{ "size", required_argument, NULL, SIZE },
-		{ "crop-ratio", required_argument, NULL, CROP_RATIO },
-		{ "labels", required_argument, NULL, LABELS },
+		SIM_SUBJECT_OPTIONS,
 		{ "threads", required_argument, NULL, THREADS },
 		{ "limit", required_argument, NULL, LIMIT },
 		{ "per-class", no_argument, NULL, PER_CLASS },
@@ -68,17 +60,8 @@ static int parse(const struct sim_command *self, int argc, char **argv, struct e
 
 	while (code == 0 && (c = getopt_long(argc, argv, "qh", options, NULL)) != -1) {
 		switch (c) {
-		case SIZE:
-			code = sim_parse_size(self, optarg, &ret->how.size);
-			break;
-		case CROP_RATIO:
-			code = sim_parse_ratio(self, "--crop-ratio", optarg, &ret->how.crop_ratio);
-			break;
-		case LABELS:
-			ret->how.labels = optarg;
-			break;
 		case THREADS:
-			code = sim_parse_unsigned(self, "--threads", optarg, 1, THREADS_MAX,
+			code = sim_parse_unsigned(self, "--threads", optarg, 1, SIM_THREADS_MAX,
 						  &ret->threads);
 			break;
 		case LIMIT:
@@ -97,164 +80,86 @@ static int parse(const struct sim_command *self, int argc, char **argv, struct e
 		case 'h':
 			return sim_help(self);
 		default:
-			code = sim_wrong_usage(self, NULL);
+			code = sim_subject_option(self, c, &ret->how);
 		}
 	}
 	if (code)
 		return code;
 	if (argc - optind != 2)
-		return sim_wrong_usage(self, "expected a CHECKPOINT and a DIR of images");
-	ret->checkpoint = argv[optind];
+		return sim_wrong_usage(self, "expected a CHECKPOINT or MODEL and a DIR of images");
+	ret->path = argv[optind];
 	ret->folder = argv[optind + 1];
 	return SIM_GO_ON;
 }
 
-static int read_folder(const struct eval_options *options, const struct tv_network *network,
-		       struct tv_folder *ret, struct tv_error *error)
-{
-	unsigned int classes = network->architecture.classes;
-	struct tv_folder folder;
-	int r;
-
-	r = tv_folder_read_labelled(options->folder, network->labels,
-				    network->labels ? classes : 0, &folder, error);
-	if (r < 0)
-		return r;
-	/* Without names the subfolders are the classes, and a missing one would shift all that
-	 * come after it. */
-	if (folder.label_count != classes) {
-		r = tv_error_set(error, -EINVAL,
-				 "%s: %zu subfolders, but %s tells %u classes apart and does not "
-				 "name them: give --labels FILE, a file with the name of class i "
-				 "(its subfolder) on line i", options->folder, folder.label_count,
-				 options->checkpoint, classes);
-		tv_folder_done(&folder);
-		return r;
-	}
-	*ret = folder;
-	return 0;
-}
-
-/* An image's place within its class. */
-struct ranked {
-	struct tv_folder_image image;
-	size_t rank;
-};
-
-static int compare_ranked(const void *a, const void *b)
-{
-	const struct ranked *x = a, *y = b;
-
-	if (x->rank != y->rank)
-		return x->rank < y->rank ? -1 : 1;
-	return (x->image.label > y->image.label) - (x->image.label < y->image.label);
-}
-
-/* Brings the first image of every class to the front, then the second of every class, ... so that
- * the first N are spread evenly over the classes. */
-static int interleave(struct tv_folder *folder, struct tv_error *error)
-{
-	_cleanup_free_ struct ranked *ranked = calloc(folder->count, sizeof(*ranked));
-	_cleanup_free_ size_t *seen = calloc(folder->label_count, sizeof(*seen));
-
-	if (!ranked || !seen)
-		return tv_error_oom(error);
-	for (size_t i = 0; i < folder->count; i++) {
-		ranked[i].image = folder->images[i];
-		ranked[i].rank = seen[folder->images[i].label]++;
-	}
-	qsort(ranked, folder->count, sizeof(*ranked), compare_ranked);
-	for (size_t i = 0; i < folder->count; i++)
-		folder->images[i] = ranked[i].image;
-	return 0;
-}
-
 static void evaluation_done(struct evaluation *evaluation)
 {
-	for (unsigned int i = 0; evaluation->workers && i < evaluation->threads; i++) {
-		tv_float_runner_free(evaluation->workers[i].runner);
-		free(evaluation->workers[i].rgb);
-		free(evaluation->workers[i].logits);
-	}
+	for (unsigned int i = 0; evaluation->workers && i < evaluation->threads; i++)
+		sim_classifier_free(evaluation->workers[i]);
 	free(evaluation->workers);
 	free(evaluation->places);
 }
 
-/* The folder's images must outlive the evaluation. */
+/* Jobs of as many images as the subject takes at once. */
+static size_t job_count(const struct evaluation *evaluation)
+{
+	unsigned int batch = evaluation->subject->batch;
+
+	return (evaluation->count + batch - 1) / batch;
+}
+
 static int evaluation_prepare(struct evaluation *evaluation, struct tv_error *error)
 {
-	const struct tv_network *network = evaluation->network;
-	size_t pixels = (size_t)network->size * network->size;
-
 	evaluation->places = calloc(evaluation->count, sizeof(*evaluation->places));
 	evaluation->workers = calloc(evaluation->threads, sizeof(*evaluation->workers));
 	if (!evaluation->places || !evaluation->workers)
 		return tv_error_oom(error);
 	for (unsigned int i = 0; i < evaluation->threads; i++) {
-		struct worker *worker = &evaluation->workers[i];
-		int r;
+		int r = sim_classifier_new(evaluation->subject, &evaluation->workers[i], error);
 
-		r = tv_float_runner_new(network, &worker->runner, error);
 		if (r < 0)
 			return r;
-		worker->rgb = malloc(3 * pixels);
-		worker->logits = calloc(network->architecture.classes, sizeof(*worker->logits));
-		if (!worker->rgb || !worker->logits)
-			return tv_error_oom(error);
 	}
 	return 0;
 }
 
-/* Decodes path and brings it to the network's input. */
-static int read_image(const struct tv_network *network, const char *path, uint8_t *ret,
-		      struct tv_error *error)
+static uint8_t place_of(const float *logits, unsigned int classes, int label)
 {
-	const struct tv_preprocess how = { .size = network->size, .resize = network->resize };
-	_cleanup_(tv_image_done) struct tv_image image = { 0 };
-	struct tv_rgb_view view;
-	int r;
+	unsigned int best[TOP], count = classes < TOP ? classes : TOP, place = 0;
 
-	r = tv_image_decode_file(path, &image, error);
-	if (r < 0)
-		return r;
-	view = (struct tv_rgb_view){
-		.data = image.rgb,
-		.width = image.width,
-		.height = image.height,
-		.stride = 3 * (size_t)image.width,
-	};
-	r = tv_preprocess_rgb(&how, &view, ret, error);
-	return r < 0 ? tv_error_prefix(error, r, "%s", path) : 0;
+	tv_top_k(logits, classes, count, best);
+	while (place < count && best[place] != (unsigned int)label)
+		place++;
+	return place < count ? (uint8_t)place : TOP;
 }
 
-static int evaluate_image(size_t index, unsigned int worker_index, void *userdata,
-			  struct tv_error *error)
+static int evaluate_job(size_t index, unsigned int worker, void *userdata, struct tv_error *error)
 {
 	struct evaluation *evaluation = userdata;
-	const struct tv_folder_image *image = &evaluation->images[index];
-	struct worker *worker = &evaluation->workers[worker_index];
-	unsigned int classes = evaluation->network->architecture.classes;
-	unsigned int best[TOP], count = classes < TOP ? classes : TOP, place = 0;
+	unsigned int classes = evaluation->subject->classes, batch = evaluation->subject->batch;
+	size_t first = index * batch, left = evaluation->count - first;
+	unsigned int count = left < batch ? (unsigned int)left : batch;
+	const float *logits;
 	int r;
 
-	r = read_image(evaluation->network, image->path, worker->rgb, error);
+	r = sim_classify(evaluation->workers[worker], evaluation->images + first, count, &logits,
+			 error);
 	if (r < 0)
 		return r;
-	r = tv_float_run(worker->runner, worker->rgb, NULL, NULL, worker->logits);
-	if (r < 0)
-		return tv_error_prefix(error, r, "%s", image->path);
-	tv_top_k(worker->logits, classes, count, best);
-	while (place < count && best[place] != (unsigned int)image->label)
-		place++;
-	evaluation->places[index] = place < count ? place : TOP;
+	for (unsigned int i = 0; i < count; i++)
+		evaluation->places[first + i] = place_of(logits + (size_t)i * classes, classes,
+							 evaluation->images[first + i].label);
 	return 0;
 }
 
 static void tick(size_t done, size_t total, void *userdata)
 {
 	struct evaluation *evaluation = userdata;
+	size_t images = done * evaluation->subject->batch;
 
-	tv_progress_update(&evaluation->progress, done, total);
+	/* The last job may have fewer. */
+	tv_progress_update(&evaluation->progress, done < total ? images : evaluation->count,
+			   evaluation->count);
 }
 
 static double now(void)
@@ -271,7 +176,7 @@ static int evaluate(struct evaluation *evaluation, bool quiet, struct tv_error *
 	int r;
 
 	tv_progress_start(&evaluation->progress, "evaluating", "images", quiet);
-	r = tv_parallel_for(evaluation->count, evaluation->threads, evaluate_image, tick,
+	r = tv_parallel_for(job_count(evaluation), evaluation->threads, evaluate_job, tick,
 			    evaluation, error);
 	if (r < 0)
 		return r;
@@ -319,7 +224,7 @@ static int print_classes(const struct evaluation *evaluation, const struct score
 
 	for (size_t i = 0; i < TV_ARRAY_SIZE(heads); i++)
 		sim_table_add(&table, "%s", heads[i]);
-	for (size_t i = 0; i < evaluation->network->architecture.classes; i++) {
+	for (size_t i = 0; i < evaluation->subject->classes; i++) {
 		if (!scores[i].images)
 			continue;
 		sim_table_add(&table, "%zu", i);
@@ -335,7 +240,10 @@ static int print_classes(const struct evaluation *evaluation, const struct score
 static int print_text(const struct evaluation *evaluation, const struct score *total,
 		      const struct score *scores, bool per_class, struct tv_error *error)
 {
-	sim_print_architecture(evaluation->network);
+	if (evaluation->subject->network)
+		sim_print_architecture(evaluation->subject->network);
+	else
+		sim_print_model(&evaluation->subject->model);
 	printf("images  %zu\n", total->images);
 	printf("top-1   %.2f %%  (%zu)\n", percent(total->top1, total->images), total->top1);
 	printf("top-5   %.2f %%  (%zu)\n", percent(total->top5, total->images), total->top5);
@@ -348,42 +256,51 @@ static json_t *classes_json(const struct evaluation *evaluation, const struct sc
 {
 	json_auto_t *classes = json_array();
 
-	for (size_t i = 0; i < evaluation->network->architecture.classes; i++) {
+	for (size_t i = 0; i < evaluation->subject->classes; i++) {
 		json_t *class;
 
 		if (!scores[i].images)
 			continue;
-		class = json_pack("{s:I, s:o, s:I, s:f, s:f}",
-				  "class", (json_int_t)i,
-				  "label", sim_json_string(evaluation->labels[i]),
-				  "images", (json_int_t)scores[i].images,
-				  "top1", percent(scores[i].top1, scores[i].images),
-				  "top5", percent(scores[i].top5, scores[i].images));
+		class = json_pack("{s:I, s:o, s:I, s:f, s:f}", "class", (json_int_t)i, "label",
+				  sim_json_string(evaluation->labels[i]), "images",
+				  (json_int_t)scores[i].images, "top1",
+				  percent(scores[i].top1, scores[i].images), "top5",
+				  percent(scores[i].top5, scores[i].images));
 		if (json_array_append_new(classes, class) < 0)
 			return NULL;
 	}
 	return TV_TAKE_PTR(classes);
 }
 
+/* What was evaluated: keys that differ between a checkpoint and a model. */
+static json_t *subject_json(const struct sim_subject *subject)
+{
+	const struct sim_model *model = &subject->model;
+
+	if (subject->network)
+		return json_pack("{s:o, s:o}", "checkpoint", sim_json_string(subject->path),
+				 "architecture",
+				 sim_json_architecture(&subject->network->architecture));
+	return json_pack("{s:o, s:s, s:i}", "model", sim_json_string(subject->path), "target",
+			 model->program->target, "batch", (int)model->program->header.images);
+}
+
 static int print_json(const struct evaluation *evaluation, const struct score *total,
 		      const struct score *scores, bool per_class, struct tv_error *error)
 {
-	const struct tv_network *network = evaluation->network;
-	json_auto_t *root = json_pack(
-		"{s:o, s:o, s:o, s:i, s:i, s:I, s:f, s:f, s:f, s:i}",
-		"checkpoint", sim_json_string(evaluation->checkpoint),
-		"folder", sim_json_string(evaluation->folder),
-		"architecture", sim_json_architecture(&network->architecture),
-		"size", (int)network->size,
-		"resize", (int)network->resize,
-		"images", (json_int_t)total->images,
-		"top1", percent(total->top1, total->images),
-		"top5", percent(total->top5, total->images),
-		"seconds", evaluation->seconds,
-		"threads", (int)evaluation->threads);
+	const struct sim_subject *subject = evaluation->subject;
+	json_auto_t *root = subject_json(subject);
+	json_auto_t *figures = json_pack("{s:o, s:i, s:i, s:I, s:f, s:f, s:f, s:i}", "folder",
+					 sim_json_string(evaluation->folder), "size",
+					 (int)subject->size, "resize", (int)subject->resize,
+					 "images", (json_int_t)total->images, "top1",
+					 percent(total->top1, total->images), "top5",
+					 percent(total->top5, total->images), "seconds",
+					 evaluation->seconds, "threads", (int)evaluation->threads);
 
-	if (root && per_class &&
-	    json_object_set_new(root, "classes", classes_json(evaluation, scores)) < 0)
+	if (!root || !figures || json_object_update(root, figures) < 0)
+		return tv_error_oom(error);
+	if (per_class && json_object_set_new(root, "classes", classes_json(evaluation, scores)) < 0)
 		return tv_error_oom(error);
 	return sim_json_print(root, error);
 }
@@ -394,7 +311,7 @@ static int print(const struct evaluation *evaluation, const struct eval_options 
 	_cleanup_free_ struct score *scores = NULL;
 	struct score total;
 
-	scores = calloc(evaluation->network->architecture.classes, sizeof(*scores));
+	scores = calloc(evaluation->subject->classes, sizeof(*scores));
 	if (!scores)
 		return tv_error_oom(error);
 	total = score_all(evaluation, scores);
@@ -404,33 +321,27 @@ static int print(const struct evaluation *evaluation, const struct eval_options 
 
 static int eval(const struct eval_options *options, struct tv_error *error)
 {
-	_cleanup_(tv_network_freep) struct tv_network *network = NULL;
+	_cleanup_(sim_subject_done) struct sim_subject subject = { 0 };
 	_cleanup_(tv_folder_done) struct tv_folder folder = { 0 };
 	_cleanup_(evaluation_done) struct evaluation evaluation = { 0 };
+	size_t jobs;
 	int r;
 
-	r = tv_checkpoint_read(options->checkpoint, &options->how, &network, error);
+	r = sim_subject_open(options->path, &options->how, &subject, error);
 	if (r < 0)
 		return r;
-	r = read_folder(options, network, &folder, error);
+	r = sim_read_folder(options->folder, &subject, options->limit, &folder, &evaluation.count,
+			    error);
 	if (r < 0)
 		return r;
-	if (options->limit && options->limit < folder.count) {
-		r = interleave(&folder, error);
-		if (r < 0)
-			return r;
-	}
-	evaluation.checkpoint = options->checkpoint;
+	evaluation.subject = &subject;
 	evaluation.folder = options->folder;
-	evaluation.network = network;
 	evaluation.labels = folder.labels;
 	evaluation.images = folder.images;
-	evaluation.count = folder.count;
-	if (options->limit && options->limit < evaluation.count)
-		evaluation.count = options->limit;
+	jobs = job_count(&evaluation);
 	evaluation.threads = options->threads ? options->threads : tv_parallel_threads();
-	if (evaluation.threads > evaluation.count)
-		evaluation.threads = evaluation.count;
+	if (evaluation.threads > jobs)
+		evaluation.threads = (unsigned int)jobs;
 	r = evaluation_prepare(&evaluation, error);
 	if (r < 0)
 		return r;
@@ -454,23 +365,19 @@ static int run(const struct sim_command *self, int argc, char **argv)
 
 const struct sim_command sim_eval = {
 	.name = "eval",
-	.arguments = "CHECKPOINT DIR [OPTION...]",
-	.summary = "measure a checkpoint's accuracy on a folder of labelled images",
-	.help = "Measures the float32 accuracy of CHECKPOINT on the PNG and JPEG images below\n"
-		"DIR, one subfolder per label. The names of the classes are those of --labels,\n"
-		"else those in the checkpoint, else the subfolders' in alphabetical order.\n"
+	.arguments = "CHECKPOINT|MODEL DIR [OPTION...]",
+	.summary = "measure the accuracy on a folder of labelled images",
+	.help = "Measures the accuracy of a float CHECKPOINT or an integer MODEL on the PNG and\n"
+		"JPEG images below DIR, one subfolder per label. The names of the classes are\n"
+		"those of --labels, else those in the file, else the subfolders' in\n"
+		"alphabetical order.\n"
 		"\n"
-		"Options:\n"
-		"      --labels FILE    names of the classes, that of class i on line i\n"
-		"      --size N         side of the input, a multiple of 32 (else the\n"
-		"                       checkpoint's, else 224)\n"
-		"      --crop-ratio R   the input's share of the resized image's shorter side,\n"
-		"                       above 0 and up to 1 (else the checkpoint's)\n"
+		"Options:\n" SIM_LABELS_HELP
 		"      --limit N        only N images, evenly over the classes\n"
-		"      --threads N      images at a time (default: one per processor)\n"
+		"      --threads N      jobs at a time (default: one per processor)\n"
 		"      --per-class      the accuracy of each class as well\n"
 		"      --json           for programs; accuracies are percentages, 0 to 100\n"
 		"  -q, --quiet          no progress on standard error\n"
-		"  -h, --help\n",
+		"  -h, --help\n" SIM_SUBJECT_HELP,
 	.run = run,
 };

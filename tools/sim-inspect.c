@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-/* triovit-sim inspect: what a checkpoint holds, layer by layer. */
+/* triovit-sim inspect, of a checkpoint: what it holds, layer by layer. */
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "quantizer/checkpoint.h"
-#include "tools/sim.h"
-
-struct inspect_options {
-	const char *subject; /* a file, or b0 to b3 */
-	unsigned int size;
-	bool json;
-};
+#include "tools/sim-inspect.h"
+#include "tools/sim-subject.h"
 
 static int parse(const struct sim_command *self, int argc, char **argv,
-		 struct inspect_options *ret)
+		 struct sim_inspect_options *ret)
 {
-	enum { SIZE = 256, JSON };
+	enum {
+		COMMANDS = 256,
+		JSON
+	};
 	static const struct option options[] = {
-		{ "size", required_argument, NULL, SIZE },
+		{ "size", required_argument, NULL, SIM_SIZE },
+		{ "target", required_argument, NULL, SIM_TARGET },
+		{ "images", required_argument, NULL, SIM_IMAGES },
+		{ "commands", no_argument, NULL, COMMANDS },
 		{ "json", no_argument, NULL, JSON },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -29,8 +30,18 @@ static int parse(const struct sim_command *self, int argc, char **argv,
 
 	while (code == 0 && (c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
-		case SIZE:
+		case SIM_SIZE:
 			code = sim_parse_size(self, optarg, &ret->size);
+			break;
+		case SIM_TARGET:
+			ret->target = optarg;
+			break;
+		case SIM_IMAGES:
+			code = sim_parse_unsigned(self, "--images", optarg, 1, TV_BATCH_MAX,
+						  &ret->images);
+			break;
+		case COMMANDS:
+			ret->commands = true;
 			break;
 		case JSON:
 			ret->json = true;
@@ -44,22 +55,27 @@ static int parse(const struct sim_command *self, int argc, char **argv,
 	if (code)
 		return code;
 	if (argc - optind != 1)
-		return sim_wrong_usage(self, "expected one CHECKPOINT, or b0, b1, b2 or b3");
+		return sim_wrong_usage(self,
+				       "expected one CHECKPOINT or MODEL, or b0, b1, b2 or b3");
 	ret->subject = argv[optind];
 	return SIM_GO_ON;
 }
 
-/* *ret_checkpoint: whether the network came from a file, with weights and preprocessing. */
-static int load(const struct inspect_options *options, struct tv_network **ret,
-		bool *ret_checkpoint, struct tv_error *error)
+/* checkpoint: whether the network comes from a file, with weights and preprocessing. */
+static int load(const struct sim_inspect_options *options, bool checkpoint,
+		const struct tv_architecture *architecture, struct tv_network **ret,
+		struct tv_error *error)
 {
-	struct tv_checkpoint_options how = { .size = options->size };
-	struct tv_architecture architecture;
+	const struct tv_checkpoint_options how = { .size = options->size };
 
-	*ret_checkpoint = tv_architecture_by_name(options->subject, &architecture, NULL) < 0;
-	if (*ret_checkpoint)
+	if (options->commands || options->target || options->images)
+		return tv_error_set(error, -EINVAL,
+				    "%s: no model, whose programs --commands, --target and "
+				    "--images are about",
+				    options->subject);
+	if (checkpoint)
 		return tv_checkpoint_read(options->subject, &how, ret, error);
-	return tv_network_new(&architecture, options->size ? options->size : 224, ret, error);
+	return tv_network_new(architecture, options->size ? options->size : 224, ret, error);
 }
 
 static const char *kind_name(const struct tv_node *node)
@@ -122,8 +138,9 @@ static void add_layer(struct sim_table *table, const struct tv_node *node)
 
 static int print_layers(const struct tv_network *network, struct tv_error *error)
 {
-	static const char *const heads[] = { "layer", "kind", "activation", "kernel", "stride",
-					     "groups", "input", "output", "parameters", "M MACs" };
+	static const char *const heads[] = { "layer",	   "kind",   "activation", "kernel",
+					     "stride",	   "groups", "input",	   "output",
+					     "parameters", "M MACs" };
 	_cleanup_(sim_table_done) struct sim_table table = {
 		.columns = TV_ARRAY_SIZE(heads),
 		.left = 3,
@@ -166,9 +183,9 @@ static void print_checkpoint(const struct tv_network *network)
 {
 	printf("naming      %s\n", naming_name(network->naming));
 	printf("preprocess  shorter side to %u (bicubic), central %ux%u, "
-	       "mean %g %g %g, std %g %g %g\n", network->resize, network->size, network->size,
-	       network->mean[0], network->mean[1], network->mean[2], network->std[0],
-	       network->std[1], network->std[2]);
+	       "mean %g %g %g, std %g %g %g\n",
+	       network->resize, network->size, network->size, network->mean[0], network->mean[1],
+	       network->mean[2], network->std[0], network->std[1], network->std[2]);
 	printf("labels      %s\n", network->labels ? "in the checkpoint" : "none");
 	print_ignored(network);
 }
@@ -220,15 +237,12 @@ static json_t *sources_json(const struct tv_network *network, const struct tv_no
 static json_t *layer_json(const struct tv_network *network, const struct tv_node *node)
 {
 	json_auto_t *layer = json_pack(
-		"{s:s, s:s, s:s?, s:o, s:o, s:o, s:o, s:I, s:I}",
-		"name", node->name, "kind", kind_name(node),
-		"activation", activation_name(node->activation),
-		"from", sources_json(network, node),
-		"shortcut", reference_json(network, node->shortcut),
-		"input", shape_json(node->in_height, node->in_width, node->in_channels),
-		"output", shape_json(node->out_height, node->out_width, node->out_channels),
-		"parameters", (json_int_t)node->parameters,
-		"macs", (json_int_t)tv_node_macs(node));
+		"{s:s, s:s, s:s?, s:o, s:o, s:o, s:o, s:I, s:I}", "name", node->name, "kind",
+		kind_name(node), "activation", activation_name(node->activation), "from",
+		sources_json(network, node), "shortcut", reference_json(network, node->shortcut),
+		"input", shape_json(node->in_height, node->in_width, node->in_channels), "output",
+		shape_json(node->out_height, node->out_width, node->out_channels), "parameters",
+		(json_int_t)node->parameters, "macs", (json_int_t)tv_node_macs(node));
 
 	if (!layer)
 		return NULL;
@@ -262,12 +276,11 @@ static json_t *strings_json(char *const *strings, size_t count)
 
 static json_t *checkpoint_json(const struct tv_network *network)
 {
-	return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o}",
-			 "naming", naming_name(network->naming),
-			 "resize", (int)network->resize,
-			 "mean", sim_json_float(network->mean, TV_ARRAY_SIZE(network->mean)),
-			 "std", sim_json_float(network->std, TV_ARRAY_SIZE(network->std)),
-			 "labels", network->labels ?
+	return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o}", "naming", naming_name(network->naming),
+			 "resize", (int)network->resize, "mean",
+			 sim_json_float(network->mean, TV_ARRAY_SIZE(network->mean)), "std",
+			 sim_json_float(network->std, TV_ARRAY_SIZE(network->std)), "labels",
+			 network->labels ?
 				 strings_json(network->labels, network->architecture.classes) :
 				 json_null(),
 			 "ignored", strings_json(network->ignored, network->ignored_count));
@@ -275,49 +288,63 @@ static json_t *checkpoint_json(const struct tv_network *network)
 
 static int print_json(const struct tv_network *network, bool checkpoint, struct tv_error *error)
 {
-	json_auto_t *root = json_pack(
-		"{s:o, s:i, s:o, s:I, s:I, s:o}",
-		"architecture", sim_json_architecture(&network->architecture),
-		"size", (int)network->size,
-		"checkpoint", checkpoint ? checkpoint_json(network) : json_null(),
-		"parameters", (json_int_t)tv_network_parameters(network),
-		"macs", (json_int_t)tv_network_macs(network),
-		"layers", layers_json(network));
+	json_auto_t *root =
+		json_pack("{s:o, s:i, s:o, s:I, s:I, s:o}", "architecture",
+			  sim_json_architecture(&network->architecture), "size", (int)network->size,
+			  "checkpoint", checkpoint ? checkpoint_json(network) : json_null(),
+			  "parameters", (json_int_t)tv_network_parameters(network), "macs",
+			  (json_int_t)tv_network_macs(network), "layers", layers_json(network));
 
 	return sim_json_print(root, error);
 }
 
-static int run(const struct sim_command *self, int argc, char **argv)
+static int inspect(const struct sim_inspect_options *options, struct tv_error *error)
 {
 	_cleanup_(tv_network_freep) struct tv_network *network = NULL;
-	struct inspect_options options = { 0 };
-	struct tv_error error = { 0 };
-	bool checkpoint;
-	int code, r;
+	struct tv_architecture architecture;
+	bool checkpoint, model = false;
+	int r = 0;
 
-	code = parse(self, argc, argv, &options);
+	checkpoint = tv_architecture_by_name(options->subject, &architecture, NULL) < 0;
+	if (checkpoint)
+		r = sim_is_model(options->subject, &model, error);
+	if (r < 0)
+		return r;
+	if (model)
+		return sim_inspect_model(options, error);
+	r = load(options, checkpoint, &architecture, &network, error);
+	if (r < 0)
+		return r;
+	return (options->json ? print_json : print_text)(network, checkpoint, error);
+}
+
+static int run(const struct sim_command *self, int argc, char **argv)
+{
+	struct sim_inspect_options options = { 0 };
+	struct tv_error error = { 0 };
+	int code = parse(self, argc, argv, &options);
+
 	if (code != SIM_GO_ON)
 		return code;
-	r = load(&options, &network, &checkpoint, &error);
-	if (r >= 0 && options.json)
-		r = print_json(network, checkpoint, &error);
-	else if (r >= 0)
-		r = print_text(network, checkpoint, &error);
-	return r < 0 ? sim_fail(&error) : EXIT_SUCCESS;
+	return inspect(&options, &error) < 0 ? sim_fail(&error) : EXIT_SUCCESS;
 }
 
 const struct sim_command sim_inspect = {
 	.name = "inspect",
-	.arguments = "CHECKPOINT|ARCH [OPTION...]",
-	.summary = "show a checkpoint's architecture, layers, parameters and MACs",
-	.help = "Shows what a checkpoint holds, layer by layer, and how it wants its images.\n"
+	.arguments = "CHECKPOINT|MODEL|ARCH [OPTION...]",
+	.summary = "show what is in a checkpoint or a model",
+	.help = "Shows what a checkpoint holds, layer by layer, and how it wants its images;\n"
+		"of a model its programs, and what the integers of its layers stand for.\n"
 		"ARCH (b0, b1, b2 or b3) stands for the published architecture without weights;\n"
 		"a file of that name is ./b0.\n"
 		"\n"
 		"Options:\n"
-		"      --size N   side of the input, a multiple of 32 (else the checkpoint's,\n"
-		"                 else 224)\n"
-		"      --json     for programs; shapes are [height, width, channels]\n"
+		"      --size N        side of the input, a multiple of 32 (else the\n"
+		"                      checkpoint's, else 224)\n"
+		"      --commands      of a model: the commands of one program\n"
+		"      --target NAME   of which one: what it is for\n"
+		"      --images N      of which one: how many images a job works on\n"
+		"      --json          for programs; shapes are [height, width, channels]\n"
 		"  -h, --help\n",
 	.run = run,
 };

@@ -9,7 +9,11 @@
 #include <string.h>
 
 static const struct sim_command *const commands[] = {
+	&sim_run,
 	&sim_eval,
+	&sim_compare,
+	&sim_estimate,
+	&sim_dump,
 	&sim_inspect,
 	&sim_random,
 };
@@ -18,7 +22,8 @@ static int help(void)
 {
 	printf("usage: triovit-sim COMMAND [OPTION...] [ARGUMENT...]\n"
 	       "\n"
-	       "Looks at EfficientViT checkpoints and runs them on this machine.\n"
+	       "Looks at EfficientViT checkpoints and at the integer models that\n"
+	       "triovit-quantize makes of them, and runs either on this machine.\n"
 	       "\n"
 	       "Commands:\n");
 	for (size_t i = 0; i < TV_ARRAY_SIZE(commands); i++)

@@ -5,6 +5,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import sys
 
@@ -36,17 +37,21 @@ def labels():
     return inspect(CHECKPOINT)['checkpoint']['labels']
 
 
+def commands():
+    text = sim('--help').expect(0, 'usage: triovit-sim').out
+    return re.findall(r'^  ([a-z]+) ', text.split('Commands:\n')[1].split('\n\n')[0], re.M)
+
+
 def test_help(_):
     """every command is listed and has a help text of its own"""
-    text = sim('--help').expect(0, 'usage: triovit-sim').out
-    for command in ('eval', 'inspect', 'random'):
-        assert f'\n  {command} ' in text
+    assert len(commands()) == 7, commands()
+    for command in commands():
         sim(command, '--help').expect(0, f'usage: triovit-sim {command} ', '--help')
 
 
 def test_help_width(_):
     """help fits a terminal of 80 columns"""
-    for arguments in ([], ['eval'], ['inspect'], ['random']):
+    for arguments in [[]] + [[command] for command in commands()]:
         for line in sim(*arguments, '--help').out.splitlines():
             assert len(line) <= 80, line
 
@@ -55,7 +60,8 @@ def test_documented(_):
     """every option is in the manual page and in the completion"""
     manual = (tap.SOURCE / 'docs/man/triovit-sim.1').read_text().replace('\\-', '-')
     completion = (tap.SOURCE / 'tools/completion/triovit-sim').read_text()
-    for command in ('eval', 'inspect', 'random'):
+    for command in commands():
+        assert f'.It Cm {command} ' in manual, command
         for word in sim(command, '--help').out.split():
             if word.startswith('--'):
                 assert f'-{word.strip(",;.")[2:]}' in manual, word
@@ -77,9 +83,9 @@ def test_no_command(_):
 def test_wrong_usage(folder):
     """wrong arguments and options say what was expected"""
     for expected, arguments in (
-            ('a CHECKPOINT and a DIR', 'eval'),
-            ('a CHECKPOINT and a DIR', 'eval a'),
-            ('a CHECKPOINT and a DIR', 'eval a b c'),
+            ('a CHECKPOINT or MODEL and a DIR', 'eval'),
+            ('a CHECKPOINT or MODEL and a DIR', 'eval a'),
+            ('a CHECKPOINT or MODEL and a DIR', 'eval a b c'),
             ('unrecognized option', 'eval --fast a b'),
             ('requires an argument', 'eval a b --size'),
             ('--size: 100 is no multiple of 32', 'eval a b --size 100'),
@@ -94,7 +100,7 @@ def test_wrong_usage(folder):
             ('above 0 and up to 1', 'eval a b --crop-ratio 1.01'),
             ('above 0 and up to 1', 'eval a b --crop-ratio nan'),
             ('above 0 and up to 1', 'eval a b --crop-ratio 0.5x'),
-            ('expected one CHECKPOINT', 'inspect'),
+            ('expected one CHECKPOINT or MODEL', 'inspect'),
             ('expected one CHECKPOINT', 'inspect b0 b1'),
             ('expected one ARCH', 'random -o x'),
             ('expected b0, b1, b2 or b3', 'random b4 -o x'),

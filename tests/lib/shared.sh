@@ -11,16 +11,18 @@ say() {
 }
 
 die() {
-	printf '%s: %s\n' "${0##*/}" "$*" >&2
+	local self=${0##*/}
+	self=$(basename "$(cd "$(dirname "$0")" && pwd)")/$self
+	printf '%s: %s\n' "$self" "$*" >&2
 	exit 1
 }
 
-# limit SECONDS COMMAND...: an own process group, so that children die with the command; but on a
-# terminal that would cut the command off from Ctrl-C.
+# limit SECONDS COMMAND...: in a process group of its own, so that children die with the command; but
+# on a terminal that would cut the command off from Ctrl-C.
+limit_options=(--kill-after=30)
+[ -t 0 ] && limit_options+=(--foreground)
 limit() {
-	local how=(--kill-after=30)
-	[ -t 0 ] && how+=(--foreground)
-	timeout "${how[@]}" "$@"
+	timeout "${limit_options[@]}" "$@"
 }
 
 # quietly LOG COMMAND...: the output matters only if the command fails.

@@ -55,12 +55,15 @@ static inline bool world_chance(struct world *w, uint32_t one_in)
 /* Random bytes, or few different ones: sums reach their bounds only if all factors are extreme. */
 static inline void world_fill(struct world *w, uint8_t *bytes, size_t size)
 {
-	static const uint8_t extremes[] = { 0x80, 0x7f, 0x81, 0x00 };
+	static const uint8_t extremes[][2] = { { 0x80, 0x7f }, { 0x7f, 0x00 } };
 	uint32_t kind = world_below(w, 8);
+	uint64_t random = 0;
 
-	for (size_t i = 0; i < size; i++)
-		bytes[i] = kind < 2 ? extremes[kind + world_below(w, 2) * (kind + 1)] :
-				      (uint8_t)world_random(w);
+	for (size_t i = 0; i < size; i++, random >>= 8) {
+		if (i % 8 == 0)
+			random = world_random(w);
+		bytes[i] = kind < 2 ? extremes[kind][random & 1] : (uint8_t)random;
+	}
 }
 
 static inline void world_begin(struct world *w, uint64_t seed, const struct tv_target *target)

@@ -82,6 +82,20 @@ static void run_model(struct bench *bench, tv_functional_observer observer)
 	tv_assert_ok(r, error);
 }
 
+static void compare_segment(const struct bench *bench, unsigned int segment, const char *what,
+			    const char *command)
+{
+	const uint8_t *is = bench->world.memory[segment], *should = bench->naive.memory[segment];
+	uint32_t at = 0;
+
+	if (!memcmp(is, should, bench->world.size[segment]))
+		return;
+	while (is[at] == should[at])
+		at++;
+	ck_abort_msg("%s: segment %u, byte %u is %d, should be %d; %s", what, segment, at,
+		     (int8_t)is[at], (int8_t)should[at], command);
+}
+
 static void compare(struct bench *bench, const char *what)
 {
 	const struct world *world = &bench->world;
@@ -99,11 +113,8 @@ static void compare(struct bench *bench, const char *what)
 		naive_execute(&bench->naive, &world->commands[bench->next]);
 	describe(bench, world->count > 1 ? world->count - 2 : 0, text, sizeof(text));
 	for (unsigned int i = 0; i < TV_SEGMENT_COUNT; i++)
-		for (uint32_t at = 0; world->memory[i] && at < world->size[i]; at++)
-			if (world->memory[i][at] != bench->naive.memory[i][at])
-				ck_abort_msg("%s: segment %u, byte %u is %d, should be %d; %s",
-					     what, i, at, (int8_t)world->memory[i][at],
-					     (int8_t)bench->naive.memory[i][at], text);
+		if (world->memory[i])
+			compare_segment(bench, i, what, text);
 }
 
 /* What is left on chip is shown by a copy of all of it. */

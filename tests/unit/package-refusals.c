@@ -292,7 +292,10 @@ START_TEST(not_written)
 	made->programs[0].header.images = 0;
 	assert_not_written(made, "reserved bytes of the header");
 	tv_encode_program_header(&made->programs[0].header, made->owned[0]);
-	assert_not_written(made, "0 images a job");
+	assert_not_written(made, "0 images a job, expected 1 to 64");
+	made->programs[0].header.images = 65;
+	tv_encode_program_header(&made->programs[0].header, made->owned[0]);
+	assert_not_written(made, "65 images a job, expected 1 to 64");
 	made->programs[0].header.images = 2;
 	tv_encode_program_header(&made->programs[0].header, made->owned[0]);
 	bad = *made;

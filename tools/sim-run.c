@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/* triovit-sim run: what is in these images? */
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "quantizer/float.h"
+#include "tools/sim-subject.h"
+
+#define TOP 5
+
+struct run_options {
+	const char *path;
+	struct sim_subject_options how;
+	struct tv_folder_image *images;
+	size_t count;
+	bool json;
+};
+
+/* One of an image's best classes. */
+struct guess {
+	unsigned int class;
+	double probability;
+};
+
+static int parse(const struct sim_command *self, int argc, char **argv, struct run_options *ret)
+{
+	enum {
+		JSON = 256
+	};
+	static const struct option options[] = {
+		SIM_SUBJECT_OPTIONS,
+		{ "json", no_argument, NULL, JSON },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int c, code = 0;
+
+	while (code == 0 && (c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (c) {
+		case JSON:
+			ret->json = true;
+			break;
+		case 'h':
+			return sim_help(self);
+		default:
+			code = sim_subject_option(self, c, &ret->how);
+		}
+	}
+	if (code)
+		return code;
+	if (argc - optind < 2)
+		return sim_wrong_usage(self, "expected a MODEL or CHECKPOINT and an IMAGE or more");
+	ret->path = argv[optind++];
+	ret->count = (size_t)(argc - optind);
+	ret->images = calloc(ret->count, sizeof(*ret->images));
+	if (!ret->images)
+		return sim_fail(&(struct tv_error){ .text = "out of memory" });
+	for (size_t i = 0; i < ret->count; i++)
+		ret->images[i].path = argv[optind + (int)i];
+	return SIM_GO_ON;
+}
+
+/* The best classes and their shares of the softmax. Returns how many. */
+static unsigned int guess(const float *logits, unsigned int classes, struct guess ret[TOP])
+{
+	unsigned int best[TOP], count = classes < TOP ? classes : TOP;
+	double sum = 0;
+
+	tv_top_k(logits, classes, count, best);
+	for (unsigned int i = 0; i < classes; i++)
+		sum += exp((double)(logits[i] - logits[best[0]]));
+	for (unsigned int i = 0; i < count; i++) {
+		ret[i].class = best[i];
+		ret[i].probability = exp((double)(logits[best[i]] - logits[best[0]])) / sum;
+	}
+	return count;
+}
+
+static int print_text(const struct sim_subject *subject, const char *path,
+		      const struct guess *guesses, unsigned int count, struct tv_error *error)
+{
+	_cleanup_free_ char *name = strdup(path);
+
+	if (!name)
+		return tv_error_oom(error);
+	printf("%s\n", sim_printable(name));
+	for (unsigned int i = 0; i < count; i++) {
+		unsigned int class = guesses[i].class;
+		_cleanup_free_ char *label = strdup(subject->labels ? subject->labels[class] : "");
+
+		if (!label)
+			return tv_error_oom(error);
+		printf("  %6.2f %%  %5u  %s\n", 100 * guesses[i].probability, class,
+		       sim_printable(label));
+	}
+	return 0;
+}
+
+static json_t *image_json(const struct sim_subject *subject, const char *path,
+			  const struct guess *guesses, unsigned int count)
+{
+	json_auto_t *best = json_array();
+
+	for (unsigned int i = 0; i < count; i++) {
+		const char *label = subject->labels ? subject->labels[guesses[i].class] : NULL;
+		json_t *one = json_pack("{s:i, s:o, s:f}", "class", (int)guesses[i].class, "label",
+					label ? sim_json_string(label) : json_null(), "probability",
+					guesses[i].probability);
+
+		if (json_array_append_new(best, one) < 0)
+			return NULL;
+	}
+	return json_pack("{s:o, s:O}", "image", sim_json_string(path), "best", best);
+}
+
+/* results: a list to add to, NULL for text. */
+static int report(const struct sim_subject *subject, const char *path, const float *logits,
+		  json_t *results, struct tv_error *error)
+{
+	struct guess guesses[TOP];
+	unsigned int count = guess(logits, subject->classes, guesses);
+
+	if (!results)
+		return print_text(subject, path, guesses, count, error);
+	if (json_array_append_new(results, image_json(subject, path, guesses, count)) < 0)
+		return tv_error_oom(error);
+	return 0;
+}
+
+static int classify(const struct run_options *options, struct tv_error *error)
+{
+	_cleanup_(sim_subject_done) struct sim_subject subject = { 0 };
+	_cleanup_(sim_classifier_freep) struct sim_classifier *classifier = NULL;
+	json_auto_t *results = options->json ? json_array() : NULL;
+	int r;
+
+	if (options->json && !results)
+		return tv_error_oom(error);
+	r = sim_subject_open(options->path, &options->how, &subject, error);
+	if (r >= 0)
+		r = sim_classifier_new(&subject, &classifier, error);
+	for (size_t i = 0; r >= 0 && i < options->count; i += subject.batch) {
+		size_t left = options->count - i;
+		unsigned int count = left < subject.batch ? (unsigned int)left : subject.batch;
+		const float *logits;
+
+		r = sim_classify(classifier, options->images + i, count, &logits, error);
+		for (unsigned int j = 0; r >= 0 && j < count; j++)
+			r = report(&subject, options->images[i + j].path,
+				   logits + (size_t)j * subject.classes, results, error);
+	}
+	if (r < 0)
+		return r;
+	return results ? sim_json_print(results, error) : 0;
+}
+
+static int run(const struct sim_command *self, int argc, char **argv)
+{
+	struct run_options options = { 0 };
+	struct tv_error error = { 0 };
+	int code = parse(self, argc, argv, &options);
+
+	if (code == SIM_GO_ON)
+		code = classify(&options, &error) < 0 ? sim_fail(&error) : EXIT_SUCCESS;
+	free(options.images);
+	return code;
+}
+
+const struct sim_command sim_run = {
+	.name = "run",
+	.arguments = "MODEL|CHECKPOINT IMAGE... [OPTION...]",
+	.summary = "classify images",
+	.help = "Shows the five best classes of each IMAGE, PNG or JPEG, with their\n"
+		"probabilities: by an integer MODEL, bit for bit as the accelerator does it, or\n"
+		"by a float CHECKPOINT.\n"
+		"\n"
+		"Options:\n" SIM_LABELS_HELP
+		"      --json           for programs; probabilities are shares of 1\n"
+		"  -h, --help\n" SIM_SUBJECT_HELP,
+	.run = run,
+};
