@@ -260,7 +260,8 @@ static json_t *command_json(const struct estimate *estimate, uint32_t i)
 	sim_program_output(command, &shape[0], &shape[1]);
 	return json_pack("{s:o, s:s, s:i, s:i, s:o, s:i, s:i, s:I, s:I, s:I, s:f, s:I, s:I, s:I}",
 			 "layer", sim_json_string(sim_program_step(&estimate->program, i, name)),
-			 "opcode", tv_opcode_name(command->opcode), "images", (int)command->images,
+			 "opcode", tv_opcode_name(command->opcode), "image",
+			 (int)estimate->program.steps[i].image, "images", (int)command->images,
 			 "output", sim_json_unsigned(shape, TV_ARRAY_SIZE(shape)), "split",
 			 (int)split_of(command), "tile_rows", (int)command->tile_rows, "cycles",
 			 (json_int_t)timing->cycles, "engines", (json_int_t)timing->engines,

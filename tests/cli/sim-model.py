@@ -18,7 +18,7 @@ quantize = tap.Program(sys.argv[2])
 CHECKPOINT = tap.SOURCE / 'demo/shapes16-b0.safetensors'
 IMAGES = tap.SOURCE / 'demo/images'
 STAR = IMAGES / 'star_checker/000007.png'
-RING = IMAGES / 'ring_stripes/000010.png'
+DISK = IMAGES / 'disk_checker/000001.png'
 # Images that accuracy is measured on.
 LIMIT = 32 if tap.SLOW else 128
 TOP = tempfile.TemporaryDirectory()
@@ -88,9 +88,9 @@ def tensors(path):
 
 def test_run(_):
     """run names the five best classes of each image"""
-    result = answer('run', model(), STAR, RING)
-    assert [each['image'] for each in result] == [str(STAR), str(RING)]
-    for each, label in zip(result, ('star_checker', 'ring_stripes')):
+    result = answer('run', model(), STAR, DISK)
+    assert [each['image'] for each in result] == [str(STAR), str(DISK)]
+    for each, label in zip(result, ('star_checker', 'disk_checker')):
         shares = [guess['probability'] for guess in each['best']]
         assert each['best'][0]['label'] == label, each
         assert len(shares) == 5 and shares == sorted(shares, reverse=True)
