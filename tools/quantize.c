@@ -313,9 +313,10 @@ static int emit(const struct options *options, const struct tv_target_file *targ
 
 static int quantize(const struct options *options, struct tv_error *error)
 {
+	/* First, to be released last: statistics and the quantized network refer to it. */
+	_cleanup_(tv_network_freep) struct tv_network *network = NULL;
 	_cleanup_(tv_statistics_freep) struct tv_statistics *statistics = NULL;
 	_cleanup_(tv_quantized_freep) struct tv_quantized *quantized = NULL;
-	_cleanup_(tv_network_freep) struct tv_network *network = NULL;
 	_cleanup_(tv_package_freep) struct tv_package *package = NULL;
 	_cleanup_(tv_folder_done) struct tv_folder folder = { 0 };
 	struct tv_target_file targets[TARGETS_MAX];
