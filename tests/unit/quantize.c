@@ -15,12 +15,12 @@
 #include "tests/unit/directory.h"
 #include "tests/unit/quantize-naive.h"
 
-#define CALIBRATION 24 /* images */
 #define IMAGES	    3
 
 /* Made once: checked fixtures run in the test's own process. */
 static struct tv_network *network;
 static struct tv_folder folder;
+static size_t calibration = 24; /* images */
 static struct tv_statistics *statistics;
 static struct tv_quantized *quantized;
 static uint8_t rgb[IMAGES][96 * 96 * 3];
@@ -31,7 +31,7 @@ static void collect(const struct tv_network *of, unsigned int threads, struct tv
 	struct tv_error error = { 0 };
 	int r;
 
-	r = tv_statistics_collect(of, folder.images, CALIBRATION, threads, NULL, NULL, ret, &error);
+	r = tv_statistics_collect(of, folder.images, calibration, threads, NULL, NULL, ret, &error);
 	tv_assert_ok(r, error);
 }
 
@@ -56,10 +56,12 @@ static void set_up(void)
 	tv_assert_ok(r, error);
 	r = tv_folder_read_all(tv_unit_source("demo/images"), &folder, &error);
 	tv_assert_ok(r, error);
+	if (getenv("TV_SLOW"))
+		calibration = 16;
 	/* From all classes: the first images of the list, spread over it. */
-	for (size_t i = 0; i < CALIBRATION; i++) {
+	for (size_t i = 0; i < calibration; i++) {
 		struct tv_folder_image image = folder.images[i];
-		size_t from = i * folder.count / CALIBRATION;
+		size_t from = i * folder.count / calibration;
 
 		folder.images[i] = folder.images[from];
 		folder.images[from] = image;
@@ -67,7 +69,7 @@ static void set_up(void)
 	for (size_t i = 0; i < IMAGES; i++) {
 		struct tv_image image = { 0 };
 
-		r = tv_image_decode_file(folder.images[i * 8].path, &image, &error);
+		r = tv_image_decode_file(folder.images[i * 5].path, &image, &error);
 		tv_assert_ok(r, error);
 		ck_assert_uint_eq(image.width * image.height * 3, sizeof(rgb[i]));
 		memcpy(rgb[i], image.rgb, sizeof(rgb[i]));
@@ -126,7 +128,7 @@ START_TEST(programs_compute_the_network)
 		{ .target = tv_target_by_name("zc706"), .images = 1 },
 	};
 
-	for (size_t i = 0; i < TV_ARRAY_SIZE(programs); i++)
+	for (size_t i = 0; i < TV_ARRAY_SIZE(programs); i += getenv("TV_SLOW") ? 3 : 1)
 		check_program(&programs[i]);
 }
 END_TEST
@@ -307,7 +309,7 @@ START_TEST(threads_change_nothing)
 	int r = tv_emit(quantized, &program, 1, &package, &error);
 
 	tv_assert_ok(r, error);
-	for (unsigned int threads = 1; threads <= 5; threads += 4) {
+	for (unsigned int threads = getenv("TV_SLOW") ? 3 : 1; threads <= 5; threads += 4) {
 		_cleanup_(tv_package_freep) struct tv_package *again = NULL;
 		struct tv_statistics *seen = NULL;
 		struct tv_quantized *result = NULL;
@@ -332,8 +334,8 @@ START_TEST(statistics_are_true)
 {
 	const struct tv_node_statistics *seen = &statistics->nodes[0];
 
-	ck_assert_uint_eq(statistics->images, CALIBRATION);
-	ck_assert_uint_eq(seen->values, (uint64_t)CALIBRATION * 48 * 48);
+	ck_assert_uint_eq(statistics->images, calibration);
+	ck_assert_uint_eq(seen->values, (uint64_t)calibration * 48 * 48);
 	for (unsigned int c = 0; c < seen->channels; c++) {
 		const uint32_t *bins = seen->bins + (size_t)c * TV_STATISTICS_BINS;
 		double mean = tv_statistics_moment(seen, c, 0, 1);
