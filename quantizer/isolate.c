@@ -173,8 +173,8 @@ static int make_layer(const struct tv_isolate *isolate, size_t index, struct lay
 	const struct tv_node *node = &isolate->network->nodes[index];
 	uint32_t pixels = node->out_height * node->out_width;
 	struct tv_command *command = &layer->command;
+	uint64_t scratch, output;
 	unsigned int stage;
-	uint64_t scratch;
 
 	if (find_command(program, (int)index, command, &stage) < 0)
 		return tv_error_set(error, -EINVAL, "no command computes '%s'", node->name);
@@ -191,7 +191,8 @@ static int make_layer(const struct tv_isolate *isolate, size_t index, struct lay
 				    node->name);
 	scratch = place(command, pixels);
 	layer->wide = command->output.format == TV_FORMAT_INT16;
-	if (scratch > UINT32_MAX)
+	output = (uint64_t)pixels * command->out_channels * (layer->wide ? 2 : 1);
+	if (scratch > UINT32_MAX || output > UINT32_MAX)
 		return tv_error_set(error, -ENOTSUP, "'%s' is too large", node->name);
 	layer->header = (struct tv_program_header){
 		.magic = TV_PROGRAM_MAGIC,
@@ -204,8 +205,7 @@ static int make_layer(const struct tv_isolate *isolate, size_t index, struct lay
 			[TV_SEGMENT_PROGRAM] = PROGRAM_SIZE,
 			[TV_SEGMENT_WEIGHTS] = program->header.segment[TV_SEGMENT_WEIGHTS],
 			[TV_SEGMENT_INPUT] = isolate->package->size * isolate->package->size * 3,
-			[TV_SEGMENT_OUTPUT] =
-				pixels * command->out_channels * (layer->wide ? 2u : 1u),
+			[TV_SEGMENT_OUTPUT] = (uint32_t)output,
 			[TV_SEGMENT_SCRATCH] = (uint32_t)scratch,
 		},
 	};

@@ -179,6 +179,47 @@ START_TEST(observed)
 }
 END_TEST
 
+/* A program that takes its images one by one through the first layers. */
+START_TEST(observed_apart)
+{
+	static const struct package_of of[] = { { "zynq7020", 1 }, { "zynq7020", IMAGES } };
+	static struct seen alone, together;
+	const size_t image = 96 * 96 * 3;
+	_cleanup_free_ uint8_t *images = calloc(IMAGES, image);
+	_cleanup_free_ int16_t *logits = calloc(IMAGES, 1000 * sizeof(*logits));
+	struct tv_integer_runner *runner;
+	struct tv_architecture b0;
+	struct tv_error error = { 0 };
+	uint64_t state = 7;
+	unsigned int last = 0;
+
+	ck_assert(images && logits);
+	for (size_t i = 0; i < IMAGES * image; i++)
+		images[i] = (uint8_t)tv_unit_random(&state);
+	tv_package_free(package);
+	tv_assert_ok(tv_architecture_by_name("b0", &b0, &error), error);
+	package = package_make(&b0, 96, of, TV_ARRAY_SIZE(of));
+	for (uint32_t i = 0; i < package->programs[1].header.commands; i++)
+		if (package->programs[1].steps[i].image > last)
+			last = package->programs[1].steps[i].image;
+	ck_assert_uint_eq(last, IMAGES - 1);
+	runner = make_runner(1);
+	run(runner, images, IMAGES, remember, &together, logits);
+	tv_integer_runner_free(runner);
+	runner = make_runner(0);
+	for (unsigned int i = 0; i < IMAGES; i++) {
+		memset(&alone, 0, sizeof(alone));
+		run(runner, images + i * image, 1, remember, &alone, logits);
+		for (size_t n = 0; n < package->node_count; n++)
+			ck_assert_mem_eq(alone.codes[0][n], together.codes[i][n],
+					 alone.elements[n] * sizeof(int16_t));
+		forget(&alone);
+	}
+	tv_integer_runner_free(runner);
+	forget(&together);
+}
+END_TEST
+
 /* Codes of the integer network itself as inputs of each layer: then a layer by itself puts out what
  * it did in the network, chains and all. */
 START_TEST(isolated_layers)
@@ -336,6 +377,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, batches);
 	tcase_add_test(tcase, observed);
+	tcase_add_test(tcase, observed_apart);
 	tcase_add_test(tcase, isolated_layers);
 	tcase_add_test(tcase, nearest_codes);
 	tcase_add_test(tcase, other_network);

@@ -115,6 +115,10 @@ static inline void package_fill_command(const struct tv_step *step, struct tv_co
 	for (int i = 0; i < 2; i++)
 		if (command->stage[i].activation == TV_STAGE_HARDSWISH)
 			command->stage[i].fraction = 10;
+	for (int i = 0; command->stage[0].kernel > 1 && i < 4; i++)
+		command->pad[i] = (int8_t)(command->channels > 4 ? -9 :
+					   i < command->channels ? i + 3 :
+								   0);
 	if (command->shortcut.segment != TV_SEGMENT_NONE)
 		command->shortcut_multiplier = 20000;
 	switch (command->opcode) {
