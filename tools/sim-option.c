@@ -58,7 +58,7 @@ int sim_parse_number(const struct sim_command *command, const char *option, cons
 int sim_parse_unsigned(const struct sim_command *command, const char *option, const char *text,
 		       unsigned int least, unsigned int most, unsigned int *ret)
 {
-	uint64_t value;
+	uint64_t value = 0;
 	int r;
 
 	r = sim_parse_number(command, option, text, least, most, &value);
