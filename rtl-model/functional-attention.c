@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* ReLU linear attention: docs/numerics.md, section 6. */
+#include <errno.h>
 #include <string.h>
 
 #include "rtl-model/functional-private.h"
@@ -130,6 +131,8 @@ int tv_execute_attention(const struct tv_execution *execution, struct tv_error *
 		for (uint32_t h = 0; h < heads; h++) {
 			size_t first = (size_t)image * tokens;
 
+			if (tv_canceled(execution))
+				return -ECANCELED;
 			head.record = &execution->parameters->heads[h];
 			head.input = execution->input + first * head.input_pitch + 3 * h * dim;
 			head.output = execution->output + first * head.output_pitch + h * dim;

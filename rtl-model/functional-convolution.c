@@ -3,6 +3,7 @@
  * CONV, DEPTHWISE, SEPARABLE and CONV_POOL: tile after tile goes through all stages of the chain,
  * so that what lies between two stages stays small whatever the map's size.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "rtl-model/functional-private.h"
@@ -195,6 +196,8 @@ int tv_execute_convolution(const struct tv_execution *execution, struct tv_error
 		memset(chain.sums, 0, command->out_channels * sizeof(*chain.sums));
 		for (tile.y = 0; tile.y < out_height; tile.y++)
 			for (tile.x = 0; tile.x < out_width; tile.x += tile.count) {
+				if (tv_canceled(execution))
+					return -ECANCELED;
 				tile.count = smaller(out_width - tile.x, chain.tile);
 				run_tile(&chain, &map, &tile, first);
 				first += tile.count;

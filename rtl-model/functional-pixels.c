@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* POOL and NORM: no weights but their records, a pixel at a time. */
+#include <errno.h>
 #include <string.h>
 
 #include "rtl-model/functional-private.h"
@@ -18,6 +19,8 @@ int tv_execute_pool(const struct tv_execution *execution, struct tv_error *error
 	if (!sums || !values)
 		return tv_error_oom(error);
 	for (uint32_t image = 0; image < command->images; image++) {
+		if (tv_canceled(execution))
+			return -ECANCELED;
 		memset(sums, 0, channels * sizeof(*sums));
 		for (uint32_t p = 0; p < pixels; p++, pixel += command->input.pitch)
 			for (uint32_t c = 0; c < channels; c++)
@@ -58,6 +61,8 @@ int tv_execute_norm(const struct tv_execution *execution, struct tv_error *error
 	if (!values)
 		return tv_error_oom(error);
 	for (uint32_t pixel = 0; pixel < pixels; pixel++) {
+		if (tv_canceled(execution))
+			return -ECANCELED;
 		for (uint32_t c = 0; c < command->channels; c++)
 			values[c] = (int16_t)tv_get16(input + 2 * (size_t)c);
 		normalise(command, epilogue.channels, values);

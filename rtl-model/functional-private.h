@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The functional model inside. functional.c takes a job's commands one by one, checks them and
- * resolves their operands; what is left is a struct tv_execution, which cannot go wrong any more
- * but for want of memory, and which one of the functions below carries out.
+ * The functional model inside. program.c checks a job's commands, functional.c takes them one by
+ * one and resolves their operands; what is left is a struct tv_execution, which cannot go wrong any
+ * more but for want of memory or by somebody's wish, and which one of the functions below carries
+ * out.
  *
  * Segments may be written by somebody else at any time: a byte of them that was checked counts as
  * unchecked when it is read again, and no index, size or shift comes from data.
@@ -14,13 +15,6 @@
 
 #include "rtl-model/command.h"
 #include "rtl-model/functional.h"
-
-/* --- functional-job.c ----------------------------------------------------------------------- */
-
-/* Checks a job before its first command and reads the program's header. The outcome is in *ret,
- * which was set up as that of a job without a fault. */
-void tv_functional_check_job(const struct tv_target *target, const struct tv_job *job,
-			     struct tv_program_header *ret_header, struct tv_record *ret);
 
 /* --- functional-records.c ------------------------------------------------------------------- */
 
@@ -52,7 +46,14 @@ struct tv_execution {
 	uint8_t *output;
 	/* Where each stage leaves a dense copy of its values for the observer; NULL: nowhere. */
 	void *seen[2];
+	const atomic_bool *cancel; /* of the job */
 };
+
+/* To be asked so often that little time goes by in between, whatever the command's shape. */
+static inline bool tv_canceled(const struct tv_execution *execution)
+{
+	return execution->cancel && atomic_load_explicit(execution->cancel, memory_order_relaxed);
+}
 
 int tv_execute_convolution(const struct tv_execution *execution, struct tv_error *error);
 int tv_execute_pool(const struct tv_execution *execution, struct tv_error *error);

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <string.h>
 
 #include "rtl-model/functional-private.h"
-
-/* The least that a command counts for, however little it does. */
-#define STEPS_OF_A_COMMAND 1000
 
 struct tv_functional {
 	struct tv_target target;
@@ -12,9 +10,8 @@ struct tv_functional {
 
 /* A job in progress. */
 struct run {
-	const struct tv_target *target;
 	const struct tv_job *job;
-	struct tv_program_header header;
+	const struct tv_program *program;
 	/* The on-chip memory is one more. */
 	struct tv_segment_view segments[TV_SEGMENT_ONCHIP + 1];
 	struct tv_record *record;
@@ -35,80 +32,6 @@ int tv_functional_new(const struct tv_target *target, struct tv_functional **ret
 void tv_functional_free(struct tv_functional *machine)
 {
 	free(machine);
-}
-
-static bool end_job(struct run *run, enum tv_fault fault, uint8_t segment, uint64_t offset,
-		    const char *why)
-{
-	run->record->fault = fault;
-	run->record->command = run->record->executed;
-	run->record->segment = segment;
-	run->record->offset = (uint32_t)offset;
-	run->record->why = why;
-	return false;
-}
-
-static bool refuse_command(struct run *run, const char *why)
-{
-	return end_job(run, TV_FAULT_BAD_COMMAND, TV_SEGMENT_NONE, 0, why);
-}
-
-static bool is_writable(const struct run *run, uint8_t segment)
-{
-	return segment < TV_SEGMENT_COUNT && run->segments[segment].rights & TV_SEGMENT_WRITE;
-}
-
-static bool fetch(struct run *run, struct tv_command *ret)
-{
-	uint8_t bytes[TV_COMMAND_SIZE];
-	const char *why;
-
-	memcpy(bytes,
-	       run->segments[TV_SEGMENT_PROGRAM].data + TV_PROGRAM_HEADER_SIZE +
-		       (size_t)run->record->executed * TV_COMMAND_SIZE,
-	       sizeof(bytes));
-	if (tv_decode_command(bytes, ret))
-		return refuse_command(run, "reserved bytes of the command are not zero");
-	why = tv_command_check(ret, run->target);
-	if (why)
-		return refuse_command(run, why);
-	if (is_writable(run, ret->weights.segment))
-		return refuse_command(run, "weights in a writable segment");
-	return true;
-}
-
-/* Checks every access of the command and counts its steps. */
-static bool check_accesses(struct run *run, const struct tv_command *command, uint64_t *ret_steps)
-{
-	struct tv_access accesses[TV_ACCESSES_MAX];
-	unsigned int count = tv_command_accesses(command, accesses);
-	uint64_t bytes = 0;
-
-	for (unsigned int i = 0; i < count; i++) {
-		const struct tv_access *access = &accesses[i];
-		const struct tv_segment_view *segment = &run->segments[access->segment];
-
-		if (!segment->data)
-			return end_job(run, TV_FAULT_SEGMENT, access->segment, access->offset,
-				       "the segment is absent");
-		if (!(segment->rights & access->right))
-			return end_job(run, TV_FAULT_SEGMENT, access->segment, access->offset,
-				       access->right == TV_SEGMENT_WRITE ?
-					       "the segment is not writable" :
-					       "the segment is not readable");
-		if (access->offset + access->size > segment->size)
-			return end_job(run, TV_FAULT_SEGMENT, access->segment,
-				       access->offset > segment->size ? access->offset :
-									segment->size,
-				       "the operand reaches beyond its segment");
-		bytes += access->size;
-	}
-	/* With operands inside of segments no product in there overflows. */
-	*ret_steps = tv_command_macs(command) + bytes + STEPS_OF_A_COMMAND;
-	if (run->job->budget && *ret_steps > run->job->budget - run->record->steps)
-		return end_job(run, TV_FAULT_WATCHDOG, TV_SEGMENT_NONE, 0,
-			       "the job's budget of steps is spent");
-	return true;
 }
 
 static uint8_t *address(const struct run *run, const struct tv_operand *operand)
@@ -186,71 +109,80 @@ static int execute_observed(const struct run *run, struct tv_execution *executio
 static int run_command(struct run *run, struct tv_error *error)
 {
 	_cleanup_(tv_parameters_done) struct tv_parameters parameters = { 0 };
-	struct tv_execution execution = { .parameters = &parameters };
+	const struct tv_command *command = &run->program->commands[run->record->executed];
+	struct tv_execution execution = {
+		.command = command,
+		.parameters = &parameters,
+		.input = address(run, &command->input),
+		.weights = address(run, &command->weights),
+		.shortcut = address(run, &command->shortcut),
+		.output = address(run, &command->output),
+		.cancel = run->job->cancel,
+	};
 	struct tv_bad_record bad;
-	struct tv_command command;
-	uint64_t steps;
 	int r;
 
-	if (!fetch(run, &command) || !check_accesses(run, &command, &steps))
-		return 0;
-	execution.command = &command;
-	execution.input = address(run, &command.input);
-	execution.weights = address(run, &command.weights);
-	execution.shortcut = address(run, &command.shortcut);
-	execution.output = address(run, &command.output);
-	r = tv_parameters_read(&command, execution.weights, &parameters, &bad, error);
+	if (tv_canceled(&execution))
+		return -ECANCELED;
+	r = tv_parameters_read(command, execution.weights, &parameters, &bad, error);
 	if (r < 0)
 		return r;
 	if (bad.why) {
-		end_job(run, TV_FAULT_BAD_COMMAND, command.weights.segment,
-			command.weights.offset + bad.offset, bad.why);
+		run->record->fault = TV_FAULT_BAD_COMMAND;
+		run->record->command = run->record->executed;
+		run->record->segment = command->weights.segment;
+		run->record->offset = (uint32_t)(command->weights.offset + bad.offset);
+		run->record->why = bad.why;
 		return 0;
 	}
-	if (run->job->observer && command.opcode != TV_OP_COPY)
+	if (run->job->observer && command->opcode != TV_OP_COPY)
 		r = execute_observed(run, &execution, error);
 	else
 		r = execute(&execution, error);
 	if (r < 0)
 		return r;
-	run->record->steps += steps;
+	run->record->steps += run->program->steps[run->record->executed];
 	run->record->executed++;
 	return 0;
 }
 
-int tv_functional_run(struct tv_functional *machine, const struct tv_job *job,
-		      struct tv_record *ret, struct tv_error *error)
+int tv_functional_execute(struct tv_functional *machine, const struct tv_job *job,
+			  const struct tv_program *program, struct tv_record *ret,
+			  struct tv_error *error)
 {
 	struct tv_record record = {
 		.command = TV_RECORD_NO_COMMAND,
 		.segment = TV_SEGMENT_NONE,
 		.why = "nothing",
 	};
-	struct run run = { .target = &machine->target, .job = job, .record = &record };
+	struct run run = { .job = job, .program = program, .record = &record };
 	_cleanup_free_ uint8_t *onchip = NULL;
 	int r;
 
-	tv_functional_check_job(run.target, job, &run.header, &record);
-	if (record.fault) {
-		*ret = record;
-		return 0;
-	}
 	/* Of exactly the size that the program may use, so that a tool that watches memory sees an
 	 * access beyond; zero, and gone with the job. */
-	onchip = calloc(run.header.onchip + !run.header.onchip, 1);
+	onchip = calloc(program->header.onchip + !program->header.onchip, 1);
 	if (!onchip)
 		return tv_error_oom(error);
 	memcpy(run.segments, job->segments, sizeof(job->segments));
-	run.segments[TV_SEGMENT_ONCHIP] = (struct tv_segment_view){
-		.data = onchip,
-		.size = run.header.onchip,
-		.rights = TV_SEGMENT_READ | TV_SEGMENT_WRITE,
-	};
-	while (!record.fault && record.executed < run.header.commands) {
+	run.segments[TV_SEGMENT_ONCHIP].data = onchip;
+	while (!record.fault && record.executed < program->count) {
 		r = run_command(&run, error);
 		if (r < 0)
 			return r;
 	}
-	*ret = record;
+	*ret = record.fault ? record : program->end;
 	return 0;
+}
+
+int tv_functional_run(struct tv_functional *machine, const struct tv_job *job,
+		      struct tv_record *ret, struct tv_error *error)
+{
+	_cleanup_(tv_program_freep) struct tv_program *program = NULL;
+	int r;
+
+	r = tv_program_decode(&machine->target, job->segments, job->budget, &program, error);
+	if (r < 0)
+		return r;
+	return tv_functional_execute(machine, job, program, ret, error);
 }

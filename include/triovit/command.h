@@ -47,16 +47,6 @@ enum tv_segment_id {
 #define TV_SEGMENT_READ	 1u
 #define TV_SEGMENT_WRITE 2u
 
-/* A segment of a job, as the driver writes it into the job's descriptor: 16 bytes. The bytes of a
- * writable segment belong to no other segment of the job; where they do, the job is refused
- * (TV_FAULT_BAD_JOB), for then order between segments would show. */
-#define TV_SEGMENT_SIZE 16
-struct tv_segment {
-	uint64_t base; /* bus address, a multiple of 64 */
-	uint32_t size; /* bytes; 0: absent */
-	uint32_t rights; /* TV_SEGMENT_READ, TV_SEGMENT_WRITE */
-};
-
 /* Why a job ended early. Functional and cycle model, device and driver report the same. */
 enum tv_fault {
 	TV_FAULT_NONE = 0,
@@ -67,6 +57,9 @@ enum tv_fault {
 	TV_FAULT_BUS = 5, /* memory answered with an error */
 	TV_FAULT_WATCHDOG = 6,
 };
+
+/* Instead of a command's index: the fault is the job's, no command was looked at. */
+#define TV_RECORD_NO_COMMAND 0xffffffffu
 
 enum tv_opcode {
 	TV_OP_CONV = 1, /* stage 0: any dense or grouped convolution */
@@ -292,11 +285,6 @@ static inline void tv_put64(uint8_t *p, uint64_t x)
 	X(32, 44, segment[6])                                                                      \
 	X(32, 48, segment[7])
 
-#define TV_SEGMENT_FIELDS(X)                                                                       \
-	X(64, 0, base)                                                                             \
-	X(32, 8, size)                                                                             \
-	X(32, 12, rights)
-
 #define TV_GET_8(p)	(*(p))
 #define TV_GET_16(p)	tv_get16(p)
 #define TV_GET_32(p)	tv_get32(p)
@@ -336,7 +324,6 @@ static inline void tv_put64(uint8_t *p, uint64_t x)
 	}
 
 TV_DEFINE_CODEC(command, TV_COMMAND_SIZE, TV_COMMAND_FIELDS)
-TV_DEFINE_CODEC(segment, TV_SEGMENT_SIZE, TV_SEGMENT_FIELDS)
 TV_DEFINE_CODEC(channel, TV_CHANNEL_SIZE, TV_CHANNEL_FIELDS)
 TV_DEFINE_CODEC(head, TV_HEAD_SIZE, TV_HEAD_FIELDS)
 TV_DEFINE_CODEC(program_header, TV_PROGRAM_HEADER_SIZE, TV_HEADER_FIELDS)

@@ -3,6 +3,8 @@
  * nothing else. */
 #include <string.h>
 
+#include <triovit/regs.h>
+
 #include "rtl-model/command.h"
 #include "tests/unit/unit.h"
 
@@ -44,7 +46,8 @@ START_TEST(codecs)
 {
 	CHECK_CODEC(command, TV_COMMAND_SIZE, 47);
 	CHECK_CODEC(program_header, TV_PROGRAM_HEADER_SIZE, 12);
-	CHECK_CODEC(segment, TV_SEGMENT_SIZE, 0);
+	CHECK_CODEC(descriptor, TV_DESCRIPTOR_SIZE, 120);
+	CHECK_CODEC(completion, TV_COMPLETION_SIZE, 38);
 	CHECK_CODEC(channel, TV_CHANNEL_SIZE, 0);
 	CHECK_CODEC(head, TV_HEAD_SIZE, 0);
 }

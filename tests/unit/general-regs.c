@@ -2,6 +2,7 @@
 /* The whole contract, compiled as a kernel would: no floating point or vector registers. That it
  * compiles is the test. */
 #include <triovit/layout.h>
+#include <triovit/regs.h>
 
 int32_t tv_general_regs(const int16_t *x, uint8_t *bytes, uint32_t d);
 
@@ -9,15 +10,17 @@ int32_t tv_general_regs(const int16_t *x, uint8_t *bytes, uint32_t d)
 {
 	struct tv_norm norm = tv_norm_prepare(x[0], x[1], x[2] * 3, d);
 	struct tv_program_header header;
-	struct tv_segment segment;
 	struct tv_channel channel;
 	struct tv_command command;
 	struct tv_head head;
+	struct tv_completion completion;
+	struct tv_descriptor job;
 	int32_t r;
 
-	r = tv_decode_program_header(bytes, &header) + tv_decode_segment(bytes, &segment) +
+	r = tv_decode_program_header(bytes, &header) + tv_decode_descriptor(bytes, &job) +
 	    tv_decode_channel(bytes, &channel) + tv_decode_head(bytes, &head) +
 	    tv_decode_command(bytes, &command);
+	r += tv_decode_completion(bytes, &completion);
 	tv_encode_command(&command, bytes);
 	r += (int32_t)tv_weights_layout(&command).size;
 	r += tv_narrow(tv_hardswish(tv_requantize((int32_t)d, 3, x[3]), 9), x[4], 5, 1);
