@@ -49,4 +49,22 @@ int tv_timing_of_program(const struct tv_target *target, unsigned int dram_perce
 			 const struct tv_program_header *header, const struct tv_command *commands,
 			 struct tv_timing_program *ret, struct tv_error *error);
 
+/* One job, for the device. Cycles. */
+struct tv_timing_job {
+	uint64_t cycles; /* from its start to its record */
+	/* Within them: at work, and waiting for. */
+	uint64_t engines, epilogue, dram;
+	uint64_t stall_weights, stall_operands;
+};
+
+/*
+ * The first count commands of a program whose operands use so many bytes on chip, at the full
+ * bandwidth. warm: its program and weights could be fetched while the job before it ran, which is
+ * taken for one like it. Any commands that were decoded have a time, also those that a compiler
+ * would not make. ret_finish[i]: cycles from the job's start to command i's end.
+ */
+int tv_timing_of_job(const struct tv_target *target, uint32_t onchip,
+		     const struct tv_command *commands, uint32_t count, bool warm,
+		     struct tv_timing_job *ret, uint64_t *ret_finish, struct tv_error *error);
+
 #endif
