@@ -28,6 +28,7 @@ struct world {
 	uint32_t size[TV_SEGMENT_ONCHIP + 1];
 	uint32_t rights[TV_SEGMENT_ONCHIP + 1];
 	uint32_t weights; /* bytes of the weights segment in use */
+	uint32_t weights_max; /* bytes of one command's, at most WORLD_WEIGHTS_MAX */
 	uint64_t work_max; /* of one command, about what the naive reference needs */
 };
 
@@ -80,7 +81,12 @@ static inline void world_begin(struct world *w, uint64_t seed, const struct tv_t
 		TV_SEGMENT_READ | TV_SEGMENT_WRITE,
 	};
 
-	*w = (struct world){ .random = seed, .target = target, .work_max = 400000 };
+	*w = (struct world){
+		.random = seed,
+		.target = target,
+		.weights_max = WORLD_WEIGHTS_MAX,
+		.work_max = 400000,
+	};
 	memcpy(w->rights, rights, sizeof(rights));
 	for (unsigned int i = TV_SEGMENT_INPUT; i <= TV_SEGMENT_ONCHIP; i++)
 		w->size[i] = world_chance(w, 4) ? 70000 : 12000 + world_below(w, 20000);
@@ -399,7 +405,7 @@ static inline bool world_try(struct world *w, uint8_t opcode)
 		c.weights.offset = world_below(w, w->size[TV_SEGMENT_ONCHIP] - (uint32_t)size + 1) &
 				   ~(TV_WEIGHTS_ALIGNMENT - 1u);
 	}
-	if (size > WORLD_WEIGHTS_MAX || tv_command_check(&c, w->target) || !world_inside(w, &c))
+	if (size > w->weights_max || tv_command_check(&c, w->target) || !world_inside(w, &c))
 		return false;
 	world_parameters(w, &c, w->memory[TV_SEGMENT_WEIGHTS] + w->weights);
 	if (c.weights.segment == TV_SEGMENT_ONCHIP)
