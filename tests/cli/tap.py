@@ -50,11 +50,12 @@ class Program:
         wrapper = shlex.split(os.environ.get('MESON_EXE_WRAPPER', ''))
         self.command = wrapper + [os.path.abspath(path)]
 
-    def __call__(self, *arguments, stdout=subprocess.PIPE, cwd=None):
+    def __call__(self, *arguments, text='', stdout=subprocess.PIPE, cwd=None):
+        """text is what it reads on standard input."""
         command = self.command + [str(argument) for argument in arguments]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=stdout,
-                              stderr=subprocess.PIPE, cwd=cwd, timeout=TIMEOUT, encoding='utf-8',
-                              errors='surrogateescape', check=False)
+        done = subprocess.run(command, input=text, stdout=stdout, stderr=subprocess.PIPE, cwd=cwd,
+                              timeout=TIMEOUT, encoding='utf-8', errors='surrogateescape',
+                              check=False)
         return Result(command, done)
 
 

@@ -5,6 +5,7 @@ declare -A packages=(
 	[base]="python3"
 	[build]="gcc libc6-dev meson ninja-build pkg-config ccache libjansson-dev nettle-dev
 		libpng-dev libjpeg62-turbo-dev libopenblas-dev"
+	[demo]="python3-pil fonts-dejavu-core"
 	[test]="check"
 	[clang]="clang libclang-rt-14-dev llvm"
 	[arm64]="gcc-aarch64-linux-gnu qemu-user-static"
