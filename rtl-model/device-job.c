@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/* One job, from its descriptor to its record. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rtl-model/device-private.h"
+
+static bool overlap(const struct tv_segment *a, const struct tv_segment *b)
+{
+	return a->base < b->base ? b->base - a->base < a->size : a->base - b->base < b->size;
+}
+
+static const char *check_segment(const struct tv_segment *segment, unsigned int address_bits)
+{
+	uint64_t last = UINT64_MAX >> (64 - address_bits);
+
+	if (!segment->size)
+		return segment->base || segment->rights ?
+			       "a segment without bytes has a base or rights" :
+			       NULL;
+	if (!segment->rights || segment->rights & ~(TV_SEGMENT_READ | TV_SEGMENT_WRITE))
+		return "a segment has no rights or unknown ones";
+	if (segment->base % TV_SEGMENT_ALIGNMENT)
+		return "a segment's base is not a multiple of 64";
+	if (segment->base > last || segment->size - 1 > last - segment->base)
+		return "a segment reaches beyond the last address";
+	return NULL;
+}
+
+static const char *check_descriptor(const struct tv_descriptor *descriptor,
+				    unsigned int address_bits)
+{
+	const struct tv_segment *segments = descriptor->segment;
+	const char *why;
+
+	for (unsigned int i = 0; i < TV_SEGMENT_COUNT; i++) {
+		why = check_segment(&segments[i], address_bits);
+		if (why)
+			return why;
+	}
+	for (unsigned int i = 0; i < TV_SEGMENT_COUNT; i++)
+		for (unsigned int j = 0; j < TV_SEGMENT_COUNT; j++)
+			if (i != j && segments[i].rights & TV_SEGMENT_WRITE && segments[j].size &&
+			    overlap(&segments[i], &segments[j]))
+				return "a writable segment overlaps another";
+	return NULL;
+}
+
+static void map_segments(const struct tv_device_core *core, struct tv_device_job *job)
+{
+	for (unsigned int i = 0; i < TV_SEGMENT_COUNT; i++) {
+		const struct tv_segment *segment = &job->descriptor.segment[i];
+		struct tv_segment_view *view = &job->work.job.segments[i];
+		uint32_t there;
+
+		if (!segment->size)
+			continue;
+		there = core->host->map(core->userdata, segment->base, segment->size,
+					segment->rights, &view->data);
+		if (!there)
+			view->data = NULL;
+		view->size = segment->size;
+		view->rights = segment->rights;
+		view->missing = segment->size - there;
+	}
+}
+
+static void unmap_segments(const struct tv_device_core *core, struct tv_device_job *job)
+{
+	for (unsigned int i = 0; i < TV_SEGMENT_COUNT; i++) {
+		struct tv_segment_view *view = &job->work.job.segments[i];
+
+		if (view->data)
+			core->host->unmap(core->userdata, view->data, view->size - view->missing,
+					  view->rights);
+	}
+}
+
+static int time_job(const struct tv_device_core *core, struct tv_device_job *job, bool warm)
+{
+	const struct tv_program *program = job->work.program;
+	struct tv_error error = { 0 };
+
+	return tv_timing_of_job(&core->target, program->header.onchip, program->commands,
+				program->count, warm, &job->timing, job->finish, &error);
+}
+
+/* The watchdog bites during the first command that would end too late. */
+static int apply_watchdog(const struct tv_device_core *core, struct tv_device_job *job, bool warm,
+			  uint32_t watchdog)
+{
+	uint32_t finished = tv_device_job_progress(job, job->start + watchdog);
+	int r;
+
+	if (!watchdog || finished == job->work.program->count)
+		return 0;
+	tv_program_cut(job->work.program, finished, TV_FAULT_WATCHDOG,
+		       "the job takes longer than the watchdog allows");
+	r = time_job(core, job, warm);
+	job->timing.cycles = watchdog;
+	return r;
+}
+
+/* Everything that can be known before the job runs. */
+static int prepare(const struct tv_device_core *core, struct tv_device_job *job, bool warm,
+		   uint32_t watchdog)
+{
+	struct tv_device_work *work = &job->work;
+	struct tv_error error = { 0 };
+	int r;
+
+	map_segments(core, job);
+	r = tv_program_decode(&core->target, work->job.segments, 0, &work->program, &error);
+	if (r < 0)
+		return r;
+	job->finish = calloc(work->program->count + 1, sizeof(*job->finish));
+	if (!job->finish)
+		return -ENOMEM;
+	r = time_job(core, job, warm);
+	if (r < 0)
+		return r;
+	return apply_watchdog(core, job, warm, watchdog);
+}
+
+/* A fault of nobody: it is as if memory had not answered. */
+static struct tv_record no_memory(void)
+{
+	return (struct tv_record){
+		.fault = TV_FAULT_BUS,
+		.command = TV_RECORD_NO_COMMAND,
+		.segment = TV_SEGMENT_NONE,
+		.why = "the machine that stands in for the accelerator has no memory",
+	};
+}
+
+void tv_device_job_begin(const struct tv_device_core *core, struct tv_device_job *job,
+			 const uint8_t *bytes, uint64_t start, bool warm, uint32_t watchdog)
+{
+	struct tv_device_work *work = &job->work;
+	const char *why;
+	int reserved;
+
+	*job = (struct tv_device_job){
+		.work = {
+			.machine = core->machine,
+			.record = {
+				.fault = TV_FAULT_BAD_JOB,
+				.command = TV_RECORD_NO_COMMAND,
+				.segment = TV_SEGMENT_NONE,
+			},
+		},
+		.start = start,
+		.timing.cycles = TV_TIMING_LATENCY,
+	};
+	work->job.cancel = &work->cancel;
+	reserved = tv_decode_descriptor(bytes, &job->descriptor);
+	why = reserved ? "reserved bytes of the descriptor are not zero" :
+			 check_descriptor(&job->descriptor, core->address_bits);
+	if (why) {
+		work->record.why = why;
+	} else if (prepare(core, job, warm, watchdog) < 0) {
+		work->record = no_memory();
+		tv_program_free(work->program);
+		work->program = NULL;
+	} else if (core->host->start) {
+		core->host->start(core->userdata, work);
+	} else {
+		tv_device_work_run(work);
+	}
+	job->end = start + job->timing.cycles;
+}
+
+void tv_device_work_run(struct tv_device_work *work)
+{
+	struct tv_error error = { 0 };
+
+	/* Nobody reads the record of a job that was cancelled. */
+	if (tv_functional_execute(work->machine, &work->job, work->program, &work->record, &error) <
+	    0)
+		work->record = no_memory();
+}
+
+static void join(const struct tv_device_core *core, struct tv_device_job *job)
+{
+	if (job->work.program && core->host->join)
+		core->host->join(core->userdata, &job->work);
+	unmap_segments(core, job);
+}
+
+static void job_done(struct tv_device_job *job)
+{
+	tv_program_free(job->work.program);
+	free(job->finish);
+	job->work.program = NULL;
+	job->finish = NULL;
+}
+
+void tv_device_job_end(const struct tv_device_core *core, struct tv_device_job *job,
+		       struct tv_completion *ret)
+{
+	const struct tv_record *record = &job->work.record;
+	const struct tv_timing_job *timing = &job->timing;
+
+	join(core, job);
+	if (record->fault && core->host->complain)
+		core->host->complain(core->userdata, record->why);
+	*ret = (struct tv_completion){
+		.job = job->descriptor.job,
+		.fault = (uint8_t)record->fault,
+		.segment = record->segment,
+		.offset = record->offset,
+		.command = record->command,
+		.executed = record->executed,
+		.start = job->start,
+		.end = job->end,
+		/* The calculator does not tell the engines apart. */
+		.mat_busy = timing->engines,
+		.rmac_busy = timing->engines,
+		.epilogue_busy = timing->epilogue,
+		.dma_busy = timing->dram,
+		.stall_weights = timing->stall_weights,
+		.stall_operands = timing->stall_operands,
+	};
+	job_done(job);
+}
+
+void tv_device_job_drop(const struct tv_device_core *core, struct tv_device_job *job)
+{
+	atomic_store_explicit(&job->work.cancel, true, memory_order_relaxed);
+	join(core, job);
+	job_done(job);
+}
+
+uint32_t tv_device_job_progress(const struct tv_device_job *job, uint64_t now)
+{
+	uint32_t low = 0, high = job->work.program ? job->work.program->count : 0;
+
+	/* A copy may end after the commands behind it, so this is the first that has not ended. */
+	while (low < high && job->finish[low] <= now - job->start)
+		low++;
+	return low;
+}
+
+bool tv_device_jobs_conflict(const struct tv_descriptor *running, const uint8_t *next)
+{
+	struct tv_descriptor other;
+
+	tv_decode_descriptor(next, &other);
+	for (unsigned int i = 0; i < TV_SEGMENT_COUNT; i++)
+		for (unsigned int j = 0; j < TV_SEGMENT_COUNT; j++)
+			if (running->segment[i].rights & TV_SEGMENT_WRITE &&
+			    !(other.segment[j].rights & TV_SEGMENT_WRITE) &&
+			    other.segment[j].size &&
+			    overlap(&running->segment[i], &other.segment[j]))
+				return true;
+	return false;
+}

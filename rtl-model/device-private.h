@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* The device inside: device.c has registers, rings and time, device-job.c one job between its
+ * descriptor and its record. */
+#ifndef TV_RTL_MODEL_DEVICE_PRIVATE_H
+#define TV_RTL_MODEL_DEVICE_PRIVATE_H
+
+#include <triovit/regs.h>
+
+#include "rtl-model/device.h"
+#include "rtl-model/functional.h"
+#include "rtl-model/timing.h"
+
+struct tv_device_work {
+	struct tv_functional *machine;
+	struct tv_job job;
+	struct tv_program *program; /* NULL: the job was refused before it was looked at */
+	atomic_bool cancel;
+	struct tv_record record; /* the outcome of tv_device_work_run() */
+};
+
+/* A job that runs. */
+struct tv_device_job {
+	struct tv_device_work work;
+	struct tv_descriptor descriptor;
+	uint64_t start, end;
+	struct tv_timing_job timing;
+	uint64_t *finish; /* of each command, from start */
+};
+
+/* What a job needs of its device. */
+struct tv_device_core {
+	const struct tv_device_host *host;
+	void *userdata;
+	struct tv_target target;
+	unsigned int address_bits;
+	struct tv_functional *machine;
+};
+
+/*
+ * Takes a job in: checks it, maps its memory, knows its time and has it computed. bytes is the
+ * descriptor, warm as for tv_timing_of_job(). Cannot fail: what is wrong with the job is its
+ * outcome, and so is a host without memory (TV_FAULT_BUS of no segment).
+ */
+void tv_device_job_begin(const struct tv_device_core *core, struct tv_device_job *job,
+			 const uint8_t *bytes, uint64_t start, bool warm, uint32_t watchdog);
+/* Waits for its computing and writes what became of it to *ret, all but index. */
+void tv_device_job_end(const struct tv_device_core *core, struct tv_device_job *job,
+		       struct tv_completion *ret);
+/* Ends it at once, without an outcome. */
+void tv_device_job_drop(const struct tv_device_core *core, struct tv_device_job *job);
+/* Commands finished by then. */
+uint32_t tv_device_job_progress(const struct tv_device_job *job, uint64_t now);
+
+/* Whether fetching a job's program and weights while another runs could show: its read-only
+ * memory is memory that the other writes. */
+bool tv_device_jobs_conflict(const struct tv_descriptor *running, const uint8_t *next);
+
+#endif
