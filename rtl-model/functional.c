@@ -159,6 +159,11 @@ int tv_functional_execute(struct tv_functional *machine, const struct tv_job *jo
 	_cleanup_free_ uint8_t *onchip = NULL;
 	int r;
 
+	/* Of a program that was refused the header may say anything. */
+	if (!program->count) {
+		*ret = program->end;
+		return 0;
+	}
 	/* Of exactly the size that the program may use, so that a tool that watches memory sees an
 	 * access beyond; zero, and gone with the job. */
 	onchip = calloc(program->header.onchip + !program->header.onchip, 1);

@@ -49,9 +49,10 @@ size_t executor_expand(const uint8_t *input, size_t size, uint8_t *ret)
 	ret[1] = 0x0f | (world_chance(&w, 4) ? EXECUTOR_OBSERVED : 0);
 	for (unsigned int i = 0; i < TV_SEGMENT_COUNT; i++, segment += EXECUTOR_SEGMENT_SIZE) {
 		tv_put16(segment, (uint16_t)w.size[i]);
-		segment[2] = (uint8_t)w.rights[i];
-		segment[3] = TV_SEGMENT_NONE;
-		segment[4] = (uint8_t)world_below(&w, 256);
+		tv_put16(segment + 2, 0);
+		segment[4] = (uint8_t)w.rights[i];
+		segment[5] = TV_SEGMENT_NONE;
+		segment[6] = (uint8_t)world_below(&w, 256);
 	}
 	size = EXECUTOR_PROGRAM + w.size[TV_SEGMENT_PROGRAM] + w.weights;
 	if (size > EXECUTOR_MAX)
@@ -75,7 +76,7 @@ static const struct field header_fields[] = { TV_HEADER_FIELDS(FIELD) };
 static const struct field command_fields[] = { TV_COMMAND_FIELDS(FIELD) };
 static const struct field channel_fields[] = { TV_CHANNEL_FIELDS(FIELD) };
 static const struct field head_fields[] = { TV_HEAD_FIELDS(FIELD) };
-static const struct field segment_fields[] = { { 2, 0 }, { 1, 2 }, { 1, 3 }, { 1, 4 } };
+static const struct field segment_fields[] = { { 2, 0 }, { 2, 2 }, { 1, 4 }, { 1, 5 }, { 1, 6 } };
 
 /* A number near the one that it replaces, near a bound, or any. */
 static uint64_t other_value(struct world *w, uint64_t value, unsigned int bytes,

@@ -42,9 +42,15 @@ static void fill(uint8_t *bytes, uint32_t size, uint8_t how)
 	}
 }
 
+/* Bytes of a segment that there are. */
+static uint32_t backed(const struct tv_segment_view *segment)
+{
+	return segment->size - segment->missing;
+}
+
 static uint8_t *end_of(const struct tv_segment_view *segment, uint32_t size)
 {
-	return segment->data + segment->size - size;
+	return segment->data + backed(segment) - size;
 }
 
 static void read_input(const uint8_t *data, size_t size, struct input *ret)
@@ -63,24 +69,27 @@ static void read_input(const uint8_t *data, size_t size, struct input *ret)
 		size_t given = 0;
 
 		view->size = tv_get16(segment);
-		view->rights = segment[2];
+		view->missing = tv_get16(segment + 2);
+		if (view->missing > view->size)
+			view->missing = view->size;
+		view->rights = segment[4];
 		ret->within[i] = i;
-		if (!view->size)
+		if (!backed(view))
 			continue;
-		if (segment[3] < i && ret->segments[segment[3]].size >= view->size) {
-			ret->within[i] = segment[3];
-			view->data = end_of(&ret->segments[segment[3]], view->size);
+		if (segment[5] < i && backed(&ret->segments[segment[5]]) >= view->size) {
+			ret->within[i] = segment[5];
+			view->data = end_of(&ret->segments[segment[5]], view->size);
 			continue;
 		}
-		view->data = calloc(view->size, 1);
+		view->data = calloc(backed(view), 1);
 		REQUIRE(view->data);
 		if (i <= TV_SEGMENT_WEIGHTS) {
-			given = left < view->size ? left : view->size;
+			given = left < backed(view) ? left : backed(view);
 			memcpy(view->data, rest, given);
 			rest += given;
 			left -= given;
 		} else {
-			fill(view->data, view->size, segment[4]);
+			fill(view->data, backed(view), segment[6]);
 		}
 	}
 }
@@ -130,17 +139,17 @@ static void run_job(const struct input *input, bool inverted, struct run *ret)
 
 		ret->segments[i] = *from;
 		ret->owned[i] = NULL;
-		if (!from->size)
+		if (!backed(from))
 			continue;
 		if (input->within[i] != i) {
 			ret->segments[i].data =
 				end_of(&ret->segments[input->within[i]], from->size);
 			continue;
 		}
-		ret->owned[i] = ret->segments[i].data = malloc(from->size);
+		ret->owned[i] = ret->segments[i].data = malloc(backed(from));
 		REQUIRE(ret->owned[i]);
-		memcpy(ret->owned[i], from->data, from->size);
-		for (uint32_t n = 0; inverted && write_only(input, i) && n < from->size; n++)
+		memcpy(ret->owned[i], from->data, backed(from));
+		for (uint32_t n = 0; inverted && write_only(input, i) && n < backed(from); n++)
 			ret->owned[i][n] ^= 0xff;
 	}
 	memcpy(job.segments, ret->segments, sizeof(job.segments));
@@ -187,43 +196,61 @@ static bool is_violation(const struct input *input, const struct tv_record *reco
 		       (TV_SEGMENT_READ | TV_SEGMENT_WRITE);
 }
 
+/* It ended before anything was known about its commands. */
 static bool before_commands(const struct tv_record *record)
 {
-	return record->fault == TV_FAULT_BAD_JOB || record->fault == TV_FAULT_BAD_TARGET;
+	return record->fault && record->command == TV_RECORD_NO_COMMAND;
+}
+
+static bool names_nothing(const struct tv_record *record)
+{
+	return record->segment == TV_SEGMENT_NONE && !record->offset;
+}
+
+static void check_bad_command(const struct input *input, const struct tv_record *record)
+{
+	struct tv_command command;
+
+	if (names_nothing(record))
+		return;
+	command_at(input, record->command, &command);
+	REQUIRE(record->segment == command.weights.segment);
+	REQUIRE(record->offset >= command.weights.offset &&
+		record->offset < command.weights.offset + tv_weights_layout(&command).size);
 }
 
 static void check_record(const struct input *input, const struct tv_record *record)
 {
-	struct tv_command command;
-
 	REQUIRE(record->why && *record->why);
 	REQUIRE(record->steps <= input->budget);
-	if (record->fault == TV_FAULT_NONE || before_commands(record)) {
-		REQUIRE(record->command == TV_RECORD_NO_COMMAND);
-		REQUIRE(record->segment == TV_SEGMENT_NONE && !record->offset);
-		REQUIRE(record->executed == (record->fault ? 0 : commands_of(input)));
-		return;
-	}
-	REQUIRE(record->command == record->executed && record->command < commands_of(input));
-	command_at(input, record->command, &command);
+	if (before_commands(record))
+		REQUIRE(!record->executed && !record->steps);
+	else if (!record->fault)
+		REQUIRE(record->executed == commands_of(input) &&
+			record->command == TV_RECORD_NO_COMMAND);
+	else
+		REQUIRE(record->command == record->executed &&
+			record->command < commands_of(input));
 	switch (record->fault) {
+	case TV_FAULT_BAD_JOB:
+	case TV_FAULT_BAD_TARGET:
+		REQUIRE(before_commands(record));
+		/* fall through */
+	case TV_FAULT_NONE:
+	case TV_FAULT_WATCHDOG:
+		REQUIRE(names_nothing(record));
+		break;
 	case TV_FAULT_SEGMENT:
 		REQUIRE(is_violation(input, record));
 		break;
-	case TV_FAULT_BAD_COMMAND:
-		if (record->segment != TV_SEGMENT_NONE) {
-			REQUIRE(record->segment == command.weights.segment);
-			REQUIRE(record->offset >= command.weights.offset &&
-				record->offset <
-					command.weights.offset + tv_weights_layout(&command).size);
-			break;
-		}
-		/* fall through */
-	case TV_FAULT_WATCHDOG:
-		REQUIRE(record->segment == TV_SEGMENT_NONE && !record->offset);
+	case TV_FAULT_BUS:
+		REQUIRE(record->segment < TV_SEGMENT_COUNT);
+		REQUIRE(record->offset >= backed(&input->segments[record->segment]) &&
+			record->offset < input->segments[record->segment].size);
 		break;
-	default:
-		abort();
+	case TV_FAULT_BAD_COMMAND:
+		check_bad_command(input, record);
+		break;
 	}
 }
 
@@ -234,8 +261,8 @@ static void check_untouched(const struct input *input, const struct run *run)
 		const struct tv_segment_view *segment = &input->segments[i];
 		bool writable = segment->rights & TV_SEGMENT_WRITE && run->record.executed;
 
-		REQUIRE(writable || !segment->size ||
-			memcmp(segment->data, run->segments[i].data, segment->size) == 0);
+		REQUIRE(writable || !backed(segment) ||
+			memcmp(segment->data, run->segments[i].data, backed(segment)) == 0);
 	}
 }
 
@@ -252,7 +279,7 @@ static void check_same(const struct input *input, const struct run *one, const s
 		const uint8_t *first = one->segments[i].data, *second = two->segments[i].data;
 		const uint8_t *before = input->segments[i].data;
 
-		for (uint32_t n = 0; n < input->segments[i].size; n++)
+		for (uint32_t n = 0; n < backed(&input->segments[i]); n++)
 			REQUIRE(first[n] == second[n] ||
 				(write_only(input, i) && first[n] == before[n] &&
 				 second[n] == (before[n] ^ 0xff)));
@@ -281,7 +308,7 @@ static void check_result(const struct input *input, const struct run *run)
 		return;
 	tv_decode_program_header(input->segments[TV_SEGMENT_PROGRAM].data, &header);
 	for (unsigned int i = 0; i <= TV_SEGMENT_ONCHIP; i++) {
-		size_t size = i == TV_SEGMENT_ONCHIP ? header.onchip : input->segments[i].size;
+		size_t size = i == TV_SEGMENT_ONCHIP ? header.onchip : backed(&input->segments[i]);
 
 		naive.memory[i] = calloc(size + 1, 1);
 		REQUIRE(naive.memory[i]);
@@ -296,9 +323,9 @@ static void check_result(const struct input *input, const struct run *run)
 	}
 	naive_done(&naive);
 	for (unsigned int i = 0; i <= TV_SEGMENT_ONCHIP; i++) {
-		REQUIRE(i == TV_SEGMENT_ONCHIP || !input->segments[i].size ||
-			memcmp(naive.memory[i], run->segments[i].data, input->segments[i].size) ==
-				0);
+		REQUIRE(i == TV_SEGMENT_ONCHIP || !backed(&input->segments[i]) ||
+			memcmp(naive.memory[i], run->segments[i].data,
+			       backed(&input->segments[i])) == 0);
 		free(naive.memory[i]);
 	}
 }

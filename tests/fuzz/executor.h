@@ -4,9 +4,10 @@
  *
  *   0	which of the built-in targets runs it
  *   1	the lower half: how many steps it may take; EXECUTOR_OBSERVED
- *   2	the 8 segments, EXECUTOR_SEGMENT_SIZE bytes each: size (2), rights, the number of an
- *	earlier segment that it is the end of (else it has memory of its own), what fills it
- *   42	the program segment's bytes, then the weights segment's; where the input ends before
+ *   2	the 8 segments, EXECUTOR_SEGMENT_SIZE bytes each: size (2), bytes at the end that are
+ *	missing (2), rights, the number of an earlier segment that it is the end of (else it has
+ *	memory of its own), what fills it
+ *   58	the program segment's bytes, then the weights segment's; where the input ends before
  *	they do, zeroes follow
  *
  * An input of at most EXECUTOR_SEED_MAX bytes is short for a random job that is right: the opcode
@@ -21,7 +22,7 @@
 
 #define EXECUTOR_SEED_MAX     9
 #define EXECUTOR_SEGMENTS     2
-#define EXECUTOR_SEGMENT_SIZE 5
+#define EXECUTOR_SEGMENT_SIZE 7
 #define EXECUTOR_PROGRAM      (EXECUTOR_SEGMENTS + TV_SEGMENT_COUNT * EXECUTOR_SEGMENT_SIZE)
 #define EXECUTOR_OBSERVED     0x80
 #define EXECUTOR_MAX	      8192
