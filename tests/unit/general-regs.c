@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The whole contract, compiled as a kernel would: no floating point or vector registers. That it
  * compiles is the test. */
-#include <triovit/layout.h>
+#include <triovit/golden.h>
 #include <triovit/regs.h>
 
 int32_t tv_general_regs(const int16_t *x, uint8_t *bytes, uint32_t d);
@@ -22,6 +22,8 @@ int32_t tv_general_regs(const int16_t *x, uint8_t *bytes, uint32_t d)
 	    tv_decode_command(bytes, &command);
 	r += tv_decode_completion(bytes, &completion);
 	tv_encode_command(&command, bytes);
+	tv_golden_build((uint16_t)d, bytes, bytes, bytes);
+	r += (int32_t)tv_golden_digest(bytes);
 	r += (int32_t)tv_weights_layout(&command).size;
 	r += tv_narrow(tv_hardswish(tv_requantize((int32_t)d, 3, x[3]), 9), x[4], 5, 1);
 	r += tv_add_shortcut(tv_relu(x[5]), 1, 2, 3) + tv_input_byte(bytes[0]);
