@@ -102,22 +102,74 @@ static size_t directory_length(const char *path)
 	return slash ? (size_t)(slash - path) + 1 : 0;
 }
 
-/* Creates a file of a name that nobody has, in path's directory since rename() does not cross file
- * systems. Opened with 0666 so that the umask and default ACLs apply, as mkstemp() would not. */
-static int create_temporary(const char *path, char **ret_name, struct tv_error *error)
+/* A name that nobody has, in path's directory since rename() does not cross file systems. */
+static int random_name(const char *path, char **ret, struct tv_error *error)
+{
+	uint64_t random;
+
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return fail_errno(path, "no random name", error);
+	if (asprintf(ret, "%.*s.triovit-%016" PRIx64, (int)directory_length(path), path, random) <
+	    0) {
+		*ret = NULL;
+		return tv_error_oom(error);
+	}
+	return 0;
+}
+
+/* What an open file is called, whatever it is called. */
+#define OPEN_FILE "/proc/self/fd/%d"
+
+/* A file without a name, which goes by itself if this process is killed. -1 where the file system
+ * knows no such thing, or where it could not be given a name. The mode is 0666 so that the umask
+ * and default ACLs apply. */
+static int create_unnamed(const char *path)
+{
+	size_t length = directory_length(path);
+	_cleanup_free_ char *directory = length ? strndup(path, length) : strdup(".");
+	char name[sizeof(OPEN_FILE) + 16];
+	_cleanup_close_ int fd = -1;
+
+	if (!directory)
+		return -1;
+	fd = open(directory, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return -1;
+	snprintf(name, sizeof(name), OPEN_FILE, fd);
+	return access(name, F_OK) == 0 ? TV_TAKE_FD(fd) : -1;
+}
+
+static int give_name(int fd, const char *path, char **ret_name, struct tv_error *error)
+{
+	char open_file[sizeof(OPEN_FILE) + 16];
+
+	snprintf(open_file, sizeof(open_file), OPEN_FILE, fd);
+	for (;;) {
+		_cleanup_free_ char *name = NULL;
+		int r;
+
+		r = random_name(path, &name, error);
+		if (r < 0)
+			return r;
+		if (linkat(AT_FDCWD, open_file, AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0) {
+			*ret_name = TV_TAKE_PTR(name);
+			return 0;
+		}
+		if (errno != EEXIST)
+			return fail_errno(path, "cannot create a file beside it", error);
+	}
+}
+
+/* The other way, for where there is no file without a name. */
+static int create_named(const char *path, char **ret_name, struct tv_error *error)
 {
 	for (;;) {
 		_cleanup_free_ char *name = NULL;
-		uint64_t random;
-		int fd;
+		int r, fd;
 
-		if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-			return fail_errno(path, "no random name", error);
-		if (asprintf(&name, "%.*s.triovit-%016" PRIx64, (int)directory_length(path), path,
-			     random) < 0) {
-			name = NULL;
-			return tv_error_oom(error);
-		}
+		r = random_name(path, &name, error);
+		if (r < 0)
+			return r;
 		fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 		if (fd >= 0) {
 			*ret_name = TV_TAKE_PTR(name);
@@ -180,8 +232,7 @@ static void unlink_freep(char **name)
 	free(*name);
 }
 
-int tv_file_write(const char *path, const struct iovec *parts, size_t count,
-		  struct tv_error *error)
+int tv_file_write(const char *path, const struct iovec *parts, size_t count, struct tv_error *error)
 {
 	_cleanup_(unlink_freep) char *temporary = NULL;
 	_cleanup_close_ int fd = -1;
@@ -195,10 +246,14 @@ int tv_file_write(const char *path, const struct iovec *parts, size_t count,
 			return r;
 	}
 
-	fd = create_temporary(path, &temporary, error);
+	fd = create_unnamed(path);
+	if (fd < 0)
+		fd = create_named(path, &temporary, error);
 	if (fd < 0)
 		return fd;
 	r = write_parts(fd, path, parts, count, error);
+	if (r >= 0 && !temporary)
+		r = give_name(fd, path, &temporary, error);
 	if (r < 0)
 		return r;
 	/* Network file systems report at close what could not be stored. */

@@ -17,8 +17,9 @@ int tv_file_read(const char *path, uint64_t limit, uint8_t **ret, size_t *ret_si
 		 struct tv_error *error);
 
 /* Writes the parts, one after the other, to a temporary file beside path, syncs it and renames it
- * to path: after a failure path is as it was and nothing is left beside it. Something at path that
- * is not a regular file is refused with -EINVAL. The error text begins with path. */
+ * to path: after a failure path is as it was and nothing is left beside it. Nor is it if the
+ * process is killed meanwhile, where the file system knows files without a name. Something at path
+ * that is not a regular file is refused with -EINVAL. The error text begins with path. */
 int tv_file_write(const char *path, const struct iovec *parts, size_t count,
 		  struct tv_error *error);
 

@@ -6,7 +6,9 @@ import functools
 import json
 import math
 import pathlib
+import resource
 import shutil
+import signal
 import struct
 import sys
 import tempfile
@@ -429,6 +431,35 @@ def test_dump_wrong(folder):
     sim('dump', model(), STAR, '--layer', 'stem.conv', '-o', folder / 'none/x').expect(
         1, str(folder / 'none/x'))
     assert not list(folder.iterdir())
+
+
+# --- files that are written -----------------------------------------------------------------
+
+
+def test_half_written(folder):
+    """a file that cannot be written to its end, or whose writer is killed, is as it was before"""
+    def no_room():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    def killed():
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    checkpoint, small = small_model()
+    path = folder / 'file'
+    for program, arguments in (
+            (quantize, (checkpoint, '--calibrate', IMAGES, '--limit', 1, '-o', path, '--quiet')),
+            (sim, ('dump', small, STAR, '--layer', 'stage1.block1.expand', '-o', path)),
+            (sim, ('random', 'b0', '--size', 32, '-o', path))):
+        path.write_text('old')
+        program(*arguments, before=no_room).expect(1, str(path), 'File too large')
+        assert [each.name for each in folder.iterdir()] == ['file'], arguments
+        assert path.read_text() == 'old', arguments
+        assert program(*arguments, before=killed).code == -signal.SIGXFSZ, arguments
+        assert path.read_text() == 'old', arguments
+        program(*arguments).expect(0)
+        assert path.stat().st_size > 4096, arguments
 
 
 # --- inspect --------------------------------------------------------------------------------

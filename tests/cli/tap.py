@@ -50,12 +50,12 @@ class Program:
         wrapper = shlex.split(os.environ.get('MESON_EXE_WRAPPER', ''))
         self.command = wrapper + [os.path.abspath(path)]
 
-    def __call__(self, *arguments, text='', stdout=subprocess.PIPE, cwd=None):
-        """text is what it reads on standard input."""
+    def __call__(self, *arguments, text='', stdout=subprocess.PIPE, cwd=None, before=None):
+        """text is what it reads on standard input, before() is called in its process first."""
         command = self.command + [str(argument) for argument in arguments]
         done = subprocess.run(command, input=text, stdout=stdout, stderr=subprocess.PIPE, cwd=cwd,
                               timeout=TIMEOUT, encoding='utf-8', errors='surrogateescape',
-                              check=False)
+                              check=False, preexec_fn=before)
         return Result(command, done)
 
 

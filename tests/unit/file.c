@@ -2,9 +2,17 @@
 /* Whole files: bounded reads, and writes that leave either everything or nothing. */
 #include "common/file.h"
 
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "tests/unit/directory.h"
 
@@ -187,22 +195,91 @@ START_TEST(leaves_nothing_when_a_write_fails)
 }
 END_TEST
 
+/* Killed on the way: by the signal that comes with such a limit unless somebody ignores it. */
+START_TEST(leaves_the_old_file_when_killed)
+{
+	static char large[100000];
+	const char *path = tv_unit_file("file", "old", 3);
+	struct iovec parts[] = { part("begin"), { large, sizeof(large) } };
+	const struct rlimit small = { 4096, 4096 }, none = { 0, 0 };
+	int status, fd = open(tv_unit_directory, O_WRONLY | O_TMPFILE, 0600);
+	pid_t child = fork();
+
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		signal(SIGXFSZ, SIG_DFL);
+		setrlimit(RLIMIT_CORE, &none);
+		setrlimit(RLIMIT_FSIZE, &small);
+		_exit(tv_file_write(path, parts, 2, NULL) == 0);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ);
+	assert_content(path, "old");
+	/* What was written has gone with the process where it never had a name. */
+	ck_assert_uint_eq(tv_unit_directory_each(NULL), fd < 0 ? 2 : 1);
+	if (fd >= 0)
+		close(fd);
+}
+END_TEST
+
+/* From now on this process sees file systems that know no files without a name. */
+static bool forbid_unnamed_files(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_TMPFILE & ~O_DIRECTORY, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EOPNOTSUPP),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { TV_ARRAY_SIZE(filter), filter };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static void add_writes(TCase *tcase)
+{
+	tcase_add_test(tcase, writes_the_parts_in_order);
+	tcase_add_test(tcase, replaces_a_file);
+	tcase_add_test(tcase, writes_beside_the_working_directory);
+	tcase_add_test(tcase, takes_the_longest_name);
+	tcase_add_test(tcase, replaces_only_regular_files);
+	tcase_add_test(tcase, fails_without_a_directory);
+	tcase_add_test(tcase, fails_in_a_directory_that_it_may_not_write);
+	tcase_add_test(tcase, leaves_nothing_when_a_write_fails);
+	tcase_add_test(tcase, leaves_the_old_file_when_killed);
+}
+
+START_TEST(without_unnamed_files)
+{
+	tv_unit_skip("without_unnamed_files", "no system calls can be filtered here");
+}
+END_TEST
+
+static void make_named_directory(void)
+{
+	tv_unit_directory_make();
+	ck_assert(forbid_unnamed_files());
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("file");
-	TCase *file = tcase_create("file");
+	TCase *file = tcase_create("file"), *named = tcase_create("named");
 
 	tcase_add_checked_fixture(file, tv_unit_directory_make, tv_unit_directory_remove);
 	tcase_add_test(file, reads_up_to_the_limit);
-	tcase_add_test(file, writes_the_parts_in_order);
-	tcase_add_test(file, replaces_a_file);
-	tcase_add_test(file, writes_beside_the_working_directory);
-	tcase_add_test(file, takes_the_longest_name);
-	tcase_add_test(file, replaces_only_regular_files);
-	tcase_add_test(file, fails_without_a_directory);
-	tcase_add_test(file, fails_in_a_directory_that_it_may_not_write);
-	tcase_add_test(file, leaves_nothing_when_a_write_fails);
+	add_writes(file);
 	suite_add_tcase(suite, file);
+	if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 0) {
+		tcase_add_checked_fixture(named, make_named_directory, tv_unit_directory_remove);
+		add_writes(named);
+	} else {
+		tcase_add_test(named, without_unnamed_files);
+	}
+	suite_add_tcase(suite, named);
 
 	return tv_unit_main(suite);
 }
