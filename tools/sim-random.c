@@ -11,7 +11,9 @@
 struct random_options {
 	const char *architecture, *output;
 	enum tv_naming naming;
-	unsigned int size, classes;
+	unsigned int size, classes, head_dim;
+	/* One for the stem and each stage; all 0: the architecture's. */
+	unsigned int widths[1 + TV_NETWORK_STAGES], depths[1 + TV_NETWORK_STAGES];
 	uint64_t seed;
 };
 
@@ -26,15 +28,44 @@ static int parse_naming(const struct sim_command *self, const char *text, enum t
 	return 0;
 }
 
+/* "8,16,32,64,128": a figure for the stem and each stage. */
+static int parse_figures(const struct sim_command *self, const char *option, const char *text,
+			 unsigned int most, unsigned int *ret)
+{
+	_cleanup_free_ char *copy = strdup(text);
+	char *rest = copy;
+	int count = 0, code = 0;
+
+	if (!copy)
+		return sim_fail(&(struct tv_error){ .text = "out of memory" });
+	while (code == 0 && rest && count <= TV_NETWORK_STAGES)
+		code = sim_parse_unsigned(self, option, strsep(&rest, ","), 1, most, &ret[count++]);
+	if (code == 0 && (rest || count <= TV_NETWORK_STAGES))
+		return sim_wrong_usage(self, "%s: '%s' is not %d numbers with commas between",
+				       option, text, 1 + TV_NETWORK_STAGES);
+	return code;
+}
+
 static int parse(const struct sim_command *self, int argc, char **argv, struct random_options *ret)
 {
-	enum { SIZE = 256, SEED, NAMING, CLASSES };
+	enum {
+		SIZE = 256,
+		SEED,
+		NAMING,
+		CLASSES,
+		WIDTHS,
+		DEPTHS,
+		HEAD_DIM
+	};
 	static const struct option options[] = {
 		{ "output", required_argument, NULL, 'o' },
 		{ "size", required_argument, NULL, SIZE },
 		{ "seed", required_argument, NULL, SEED },
 		{ "naming", required_argument, NULL, NAMING },
 		{ "classes", required_argument, NULL, CLASSES },
+		{ "widths", required_argument, NULL, WIDTHS },
+		{ "depths", required_argument, NULL, DEPTHS },
+		{ "head-dim", required_argument, NULL, HEAD_DIM },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
@@ -57,6 +88,18 @@ static int parse(const struct sim_command *self, int argc, char **argv, struct r
 		case CLASSES:
 			code = sim_parse_unsigned(self, "--classes", optarg, 1,
 						  TV_NETWORK_CHANNELS_MAX, &ret->classes);
+			break;
+		case WIDTHS:
+			code = parse_figures(self, "--widths", optarg, TV_NETWORK_CHANNELS_MAX,
+					     ret->widths);
+			break;
+		case DEPTHS:
+			code = parse_figures(self, "--depths", optarg, TV_NETWORK_DEPTH_MAX,
+					     ret->depths);
+			break;
+		case HEAD_DIM:
+			code = sim_parse_unsigned(self, "--head-dim", optarg, 1,
+						  TV_NETWORK_CHANNELS_MAX, &ret->head_dim);
 			break;
 		case 'h':
 			return sim_help(self);
@@ -88,6 +131,12 @@ static int run(const struct sim_command *self, int argc, char **argv)
 		return sim_wrong_usage(self, "%s", error.text);
 	if (options.classes)
 		architecture.classes = options.classes;
+	if (options.widths[0])
+		memcpy(architecture.widths, options.widths, sizeof(options.widths));
+	if (options.depths[0])
+		memcpy(architecture.depths, options.depths, sizeof(options.depths));
+	if (options.head_dim)
+		architecture.head_dim = options.head_dim;
 	if (tv_checkpoint_write_random(&architecture, options.naming, options.size, options.seed,
 				       options.output, &error) < 0)
 		return sim_fail(&error);
@@ -107,6 +156,11 @@ const struct sim_command sim_random = {
 		"      --classes N      outputs (default 1000)\n"
 		"      --seed N         another number, other weights (default 0)\n"
 		"      --naming NAMES   mit or timm: whose names the tensors have (default mit)\n"
-		"  -h, --help\n",
+		"  -h, --help\n"
+		"\n"
+		"Instead of what ARCH has:\n"
+		"      --widths A,...   channels of the stem and stages 1 to 4, five numbers\n"
+		"      --depths A,...   blocks in each of them\n"
+		"      --head-dim N     channels of an attention head\n",
 	.run = run,
 };

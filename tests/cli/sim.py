@@ -107,7 +107,11 @@ def test_wrong_usage(folder):
             ('expected -o FILE', 'random b0'),
             ("'onnx' is neither mit nor timm", 'random b0 -o x --naming onnx'),
             ('from 1 to 16384', 'random b0 -o x --classes 0'),
-            ('--seed', 'random b0 -o x --seed -1')):
+            ('--seed', 'random b0 -o x --seed -1'),
+            ("'1,2,3,4' is not 5 numbers", 'random b0 -o x --widths 1,2,3,4'),
+            ("'1,2,3,4,5,6' is not 5 numbers", 'random b0 -o x --depths 1,2,3,4,5,6'),
+            ("'' is no whole number", 'random b0 -o x --depths 1,2,3,4,'),
+            ('--head-dim', 'random b0 -o x --head-dim 0')):
         command = arguments.split()[0]
         result = sim(*arguments.split(), cwd=folder)
         result.expect(2, expected, f"Try 'triovit-sim {command} --help'.")
@@ -176,6 +180,18 @@ def test_random_naming(folder):
              for naming in ('mit', 'timm')]
     assert [network['checkpoint']['naming'] for network in shown] == ['mit', 'timm']
     assert shown[0]['layers'] == shown[1]['layers']
+
+
+def test_random_member(folder):
+    """widths, depths and attention heads may be others than the published ones"""
+    path = random_checkpoint(folder, 'member', '--widths', '8,24,40,72,104', '--depths', '2,1,3,1,2',
+                             '--head-dim', 8)
+    architecture = inspect(path)['architecture']
+    assert architecture['widths'] == [8, 24, 40, 72, 104], architecture
+    assert architecture['depths'] == [2, 1, 3, 1, 2], architecture
+    assert architecture['head_dim'] == 8, architecture
+    sim('random', 'b0', '-o', path, '--widths', '8,16,32,60,128').expect(
+        1, 'width of stage 3 is 60, expected a multiple of the 16 ')
 
 
 def test_random_unwritable(folder):
