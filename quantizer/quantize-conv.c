@@ -7,12 +7,14 @@
 
 #define WEIGHT_MAX   127
 #define SEARCH_STEPS 60
+#define BIN_POINTS   8
 
 /* A convolution's input, channel by channel: real = scale * (code - zero_point) + offset. */
 struct input {
 	double *scale, *offset;
 	int *zero_point;
 	double *mean; /* of the real value */
+	double *coded; /* mean of what the codes make of it */
 	double *weight; /* mean square of code - zero_point: what an error of a weight costs */
 };
 
@@ -22,7 +24,36 @@ static void input_done(struct input *input)
 	free(input->offset);
 	free(input->zero_point);
 	free(input->mean);
+	free(input->coded);
 	free(input->weight);
+}
+
+/*
+ * Mean of what codes make of a channel's values, by its histogram. Steps that are wide beside the
+ * channel's values and ends that are cut off move it away from the values' own mean. Values are
+ * spread evenly over their bin: a bin may be as wide as a step, and its middle be rounded one way.
+ */
+static double coded_mean(const struct tv_quantized_node *from,
+			 const struct tv_node_statistics *seen, unsigned int c, double mean)
+{
+	const uint32_t *bins = seen->bins + (size_t)c * TV_STATISTICS_BINS;
+	double width = ((double)seen->most[c] - seen->least[c]) / TV_STATISTICS_BINS, sum = 0;
+
+	if (from->wide || !seen->values)
+		return mean; /* int16 codes are as good as the value */
+	for (unsigned int b = 0; b < TV_STATISTICS_BINS; b++) {
+		double middle = tv_statistics_value(seen, c, b), error = 0;
+
+		for (unsigned int i = 0; bins[b] && i < BIN_POINTS; i++) {
+			double x = middle + ((i + 0.5) / BIN_POINTS - 0.5) * width;
+			double code = rint((x - from->offset[c]) / from->scale[c]);
+
+			code = fmin(fmax(code, -128 - from->zero_point), 127 - from->zero_point);
+			error += code * from->scale[c] + from->offset[c] - x;
+		}
+		sum += bins[b] * error / BIN_POINTS;
+	}
+	return mean + sum / (double)seen->values;
 }
 
 static int input_of(const struct tv_quantizing *q, const struct tv_node *node, struct input *ret,
@@ -34,8 +65,10 @@ static int input_of(const struct tv_quantizing *q, const struct tv_node *node, s
 	ret->offset = calloc(channels, sizeof(double));
 	ret->zero_point = calloc(channels, sizeof(int));
 	ret->mean = calloc(channels, sizeof(double));
+	ret->coded = calloc(channels, sizeof(double));
 	ret->weight = calloc(channels, sizeof(double));
-	if (!ret->scale || !ret->offset || !ret->zero_point || !ret->mean || !ret->weight)
+	if (!ret->scale || !ret->offset || !ret->zero_point || !ret->mean || !ret->coded ||
+	    !ret->weight)
 		return tv_error_oom(error);
 	for (unsigned int c = 0; c < channels; c++) {
 		const struct tv_quantized_node *from;
@@ -58,6 +91,7 @@ static int input_of(const struct tv_quantizing *q, const struct tv_node *node, s
 		ret->offset[c] = from->offset[c];
 		ret->zero_point[c] = from->zero_point;
 		ret->mean[c] = tv_statistics_moment(seen, c, 0, 1);
+		ret->coded[c] = coded_mean(from, seen, c, ret->mean[c]);
 		ret->weight[c] = tv_statistics_moment(seen, c, from->offset[c], 2) /
 				 (ret->scale[c] * ret->scale[c]);
 	}
@@ -112,7 +146,7 @@ static double find_scale(const struct channel *channel, const struct input *inpu
 /*
  * The real constant of an output channel: the bias, the shift that the input's offsets are
  * (computed with the rounded weights, so that shifting is exact), and the mean of what rounding the
- * weights has changed.
+ * weights and the inputs has changed.
  */
 static double constant_of(const struct tv_quantizing *q, const struct channel *channel,
 			  const struct input *input, const int8_t *rounded, double scale,
@@ -126,7 +160,7 @@ static double constant_of(const struct tv_quantizing *q, const struct channel *c
 
 		constant += real * input->offset[c];
 		if (!q->options->no_correction)
-			constant += (channel->weight[j] - real) * input->mean[c];
+			constant += channel->weight[j] * input->mean[c] - real * input->coded[c];
 	}
 	return constant;
 }

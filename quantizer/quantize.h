@@ -16,7 +16,7 @@ struct tv_quantize_options {
 	bool no_migration; /* inputs of MBConv depthwise convolutions: one scale a tensor */
 	bool no_shifting; /* inputs of MBConv projections: no channel constants */
 	bool no_search; /* activations: minimum to maximum; weights: the largest */
-	bool no_correction; /* of biases for the mean error of rounded weights */
+	bool no_correction; /* of biases for the mean error of rounded weights and inputs */
 };
 
 /* A node in integers: what its layer computes with, and what its value's codes stand for. */

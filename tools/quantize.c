@@ -59,7 +59,7 @@ static const char help_text[] =
 	"      --no-migration        one scale for all channels of depthwise inputs\n"
 	"      --no-shifting         no channel constants before projections\n"
 	"      --no-search           ranges from minimum to maximum, weights to the largest\n"
-	"      --no-correction       biases not corrected for the rounding of weights\n"
+	"      --no-correction       biases not corrected for what rounding does to means\n"
 	"  -q, --quiet               no progress, no summary\n"
 	"  -h, --help\n"
 	"  -V, --version\n"
