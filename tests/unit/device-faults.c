@@ -491,6 +491,7 @@ START_TEST(prefetch_bus_error)
 	/* The ring's last entry is at the end of memory, its second beyond. */
 	memcpy(f.output->data, f.m.regions[0].data, TV_DESCRIPTOR_SIZE);
 	set(&f.m, TV_REG_SUBMIT_LO, (uint32_t)f.output->address);
+	set(&f.m, TV_REG_SUBMIT_HI, (uint32_t)(f.output->address >> 32));
 	f.output->size = TV_DESCRIPTOR_SIZE;
 	f.golden.segment[TV_SEGMENT_OUTPUT].base = f.job.segment[TV_SEGMENT_OUTPUT].base;
 	tv_encode_descriptor(&f.golden, f.output->data);

@@ -204,10 +204,10 @@ static inline struct region *machine_add_at(struct machine *m, uint64_t address,
 	return region;
 }
 
-/* 16 MiB and more apart. */
+/* 4 GiB apart. */
 static inline struct region *machine_add(struct machine *m, size_t size)
 {
-	return machine_add_at(m, 0x10000000u + m->count * 0x4000000u, size);
+	return machine_add_at(m, 0x10000000u + ((uint64_t)m->count << 32), size);
 }
 
 static inline void machine_begin_without_driver(struct machine *m, const struct tv_target *target)
