@@ -326,6 +326,15 @@ static uint8_t *command_bytes(struct fixture *f, unsigned int index)
 	return f->program + TV_PROGRAM_HEADER_SIZE + index * TV_COMMAND_SIZE;
 }
 
+/* A convolution of so many channels: a sum of 49 times as many products. */
+static void make_long(struct tv_command *c, uint16_t channels)
+{
+	c->opcode = TV_OP_CONV;
+	c->stage[0].kernel = 7;
+	c->stage[1] = (struct tv_stage){ 0 };
+	c->channels = c->input.pitch = channels;
+}
+
 START_TEST(bad_commands)
 {
 	BAD_COMMAND(COPY, f.world.commands[COPY].opcode = 0, "unknown opcode");
@@ -337,6 +346,12 @@ START_TEST(bad_commands)
 		if (i < 96 || i > 97)
 			FAULT(TV_FAULT_BAD_COMMAND, CHAIN, (void)0, command_bytes(&f, CHAIN)[i] = 1,
 			      TV_SEGMENT_NONE, 0, "reserved");
+	/* Sums that an int32 might not hold. */
+	BAD_COMMAND(CHAIN, make_long(f.chain, 1338), "longer than 65535");
+	VIOLATION(CHAIN, make_long(f.chain, 1337), TV_SEGMENT_WEIGHTS,
+		  f.world.size[TV_SEGMENT_WEIGHTS], "beyond");
+	BAD_COMMAND(ATTENTION, (f.attention->height = 257, f.attention->width = 256),
+		    "longer than 65535");
 	/* Weights may be read ahead of time from where nobody can write only. */
 	BAD_COMMAND(CHAIN, f.chain->weights.segment = TV_SEGMENT_SCRATCH, "writable segment");
 	BAD_COMMAND(CHAIN, f.chain->weights.segment = WORLD_WRITE_ONLY, "writable segment");
@@ -418,7 +433,9 @@ START_TEST(records)
 	const uint32_t second = (uint32_t)layout.records[1];
 
 	/* bias, multiplier, narrow_multiplier, shift, narrow_shift; the chain's last channels */
-	BAD_RECORD(CHAIN, f.world.memory[1][3] = 0x40, 0, "bias");
+	BAD_RECORD(CHAIN, tv_put32(f.world.memory[1], 1u << 30), 0, "bias is not below 2^30");
+	BAD_RECORD(CHAIN, tv_put32(f.world.memory[1] + second + 12, -1u << 30), second + 12,
+		   "bias is not below 2^30");
 	BAD_RECORD(CHAIN, f.world.memory[1][7 * TV_CHANNEL_SIZE + 5] = 0x80, 7 * TV_CHANNEL_SIZE,
 		   "multiplier");
 	BAD_RECORD(CHAIN, f.world.memory[1][second + 15 * TV_CHANNEL_SIZE + 10] = 32,
