@@ -12,6 +12,7 @@
 #include "quantizer/float.h"
 #include "quantizer/integer.h"
 #include "quantizer/target-file.h"
+#include "tests/unit/device-program.h"
 #include "tests/unit/directory.h"
 #include "tests/unit/quantize-naive.h"
 
@@ -93,6 +94,31 @@ static void tear_down(void)
 	tv_network_free(network);
 }
 
+/* The same through a device's registers, all jobs in its ring. */
+static void check_device(const struct tv_package_program *program, const struct tv_target *target)
+{
+	unsigned int images = program->header.images;
+	struct tv_descriptor jobs[IMAGES];
+	struct tv_completion record;
+	struct machine m;
+
+	machine_begin(&m, target);
+	for (unsigned int i = 0; i < IMAGES / images; i++) {
+		jobs[i] = machine_program(&m, program);
+		memcpy(machine_bytes(&m, &jobs[i], TV_SEGMENT_INPUT), rgb[i],
+		       images * sizeof(rgb[i]));
+		machine_submit(&m, &jobs[i]);
+	}
+	machine_run(&m);
+	for (unsigned int i = 0; i < IMAGES / images; i++) {
+		ck_assert(tv_driver_take(m.driver, &record));
+		ck_assert_msg(!record.fault, "%s", m.complaint);
+		ck_assert_mem_eq(machine_bytes(&m, &jobs[i], TV_SEGMENT_OUTPUT), expected[i],
+				 images * sizeof(expected[i]));
+	}
+	machine_end(&m);
+}
+
 /* Runs a program on the images and compares all logits with the naive walk's. */
 static void check_program(const struct tv_emit_program *how)
 {
@@ -112,6 +138,7 @@ static void check_program(const struct tv_emit_program *how)
 		tv_assert_ok(r, error);
 	}
 	ck_assert_mem_eq(logits, expected, sizeof(logits));
+	check_device(&package->programs[0], how->target);
 }
 
 START_TEST(programs_compute_the_network)
