@@ -4,7 +4,7 @@
 declare -A packages=(
 	[base]="python3"
 	[build]="gcc libc6-dev meson ninja-build pkg-config ccache libjansson-dev nettle-dev
-		libpng-dev libjpeg62-turbo-dev libopenblas-dev"
+		libpng-dev libjpeg62-turbo-dev libopenblas-dev libsystemd-dev"
 	[demo]="python3-pil fonts-dejavu-core"
 	[test]="check"
 	[clang]="clang libclang-rt-14-dev llvm"
@@ -13,7 +13,7 @@ declare -A packages=(
 	[style]="shellcheck"
 	# In the sysroots of the cross builds, see tests/cross/sysroot.sh.
 	[foreign]="libc6-dev check libjansson-dev nettle-dev libpng-dev libjpeg62-turbo-dev
-		libopenblas-dev zlib1g-dev"
+		libopenblas-dev zlib1g-dev libsystemd-dev"
 )
 
 # missing_packages GROUP...: those of the groups that are not installed, one a line.

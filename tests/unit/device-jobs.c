@@ -116,8 +116,7 @@ END_TEST
 
 /* --- resets --------------------------------------------------------------------------------- */
 
-#define LONG(side, in, out)                                                                        \
-	.images = 1, .height = side, .width = side, .channels = in, .out_channels = out
+#define SHAPE(side, in, out) .height = side, .width = side, .channels = in, .out_channels = out
 #define OPERANDS(in, out)                                                                          \
 	.input = { 0, in, TV_SEGMENT_INPUT, 0 }, .output = { 0, out, TV_SEGMENT_OUTPUT, 0 },       \
 	.shortcut = { .segment = TV_SEGMENT_NONE }, .weights = { 0, 0, TV_SEGMENT_WEIGHTS, 0 }
@@ -125,39 +124,42 @@ END_TEST
 /* Most of them would take minutes. */
 static const struct tv_command long_commands[] = {
 	{ .opcode = TV_OP_CONV,
-	  LONG(256, 256, 256),
+	  .images = 1,
+	  SHAPE(256, 256, 256),
 	  OPERANDS(256, 256),
 	  .groups = 1,
 	  .stage[0] = { 7, 1, 0, 0, 0, 0 } },
 	{ .opcode = TV_OP_DEPTHWISE,
-	  LONG(512, 512, 512),
+	  .images = 1,
+	  SHAPE(512, 512, 512),
 	  OPERANDS(512, 512),
 	  .stage[0] = { 7, 1, 0, 0, 0, 0 } },
 	{ .opcode = TV_OP_SEPARABLE,
-	  LONG(256, 512, 512),
+	  .images = 1,
+	  SHAPE(256, 512, 512),
 	  OPERANDS(512, 512),
 	  .groups = 1,
 	  .stage = { { 7, 1, 0, 0, 0, 0 }, { 1, 1, 0, 0, 0, 0 } } },
 	{ .opcode = TV_OP_CONV_POOL,
-	  .images = 16,
-	  .height = 64,
-	  .width = 64,
-	  .channels = 256,
-	  .out_channels = 512,
-	  OPERANDS(256, 512),
+	  .images = 1024,
+	  SHAPE(16, 64, 256),
+	  OPERANDS(64, 256),
 	  .groups = 1,
 	  .stage = { { 7, 1, 0, 0, 0, 0 }, { 1, 1, 0, 0, 0, 0 } } },
 	{ .opcode = TV_OP_ATTENTION,
-	  LONG(128, 6144, 2048),
-	  OPERANDS(6144, 2048),
+	  .images = 64,
+	  SHAPE(32, 1536, 512),
+	  OPERANDS(1536, 512),
 	  .head_dim = 256,
 	  .stage[0] = { 1, 1, 0, 0, 0, 0 } },
 	{ .opcode = TV_OP_POOL,
-	  LONG(255, 512, 512),
+	  .images = 1,
+	  SHAPE(255, 512, 512),
 	  OPERANDS(512, 512),
 	  .stage[0] = { 1, 1, 0, 0, 0, 0 } },
 	{ .opcode = TV_OP_NORM,
-	  LONG(256, 512, 512),
+	  .images = 1,
+	  SHAPE(256, 512, 512),
 	  .input = { 0, 1024, TV_SEGMENT_INPUT, 2 },
 	  .output = { 0, 512, TV_SEGMENT_OUTPUT, 0 },
 	  .shortcut = { .segment = TV_SEGMENT_NONE },
@@ -171,7 +173,7 @@ static const struct tv_command long_commands[] = {
 	  .weights = { .segment = TV_SEGMENT_NONE } },
 };
 
-#undef LONG
+#undef SHAPE
 #undef OPERANDS
 
 /* A command that can be stopped before its end, as seen from its output. */
@@ -234,7 +236,7 @@ START_TEST(reset_at_any_time)
 	golden = machine_golden(&m, &output);
 	record = machine_do(&m, &golden);
 	cycles = record.end - record.start;
-	for (uint64_t at = 0; at < cycles; at += 13) {
+	for (uint64_t at = 0; at < cycles; at += getenv("TV_SLOW") ? 131 : 13) {
 		m.threaded = at & 1;
 		record.index = machine_submit(&m, &golden);
 		machine_submit(&m, &golden);
@@ -287,7 +289,7 @@ static void *scribble(void *argument)
 /* Rings, programs, weights and tensors are scribbled on; faults are to be expected, no more. */
 START_TEST(scribbled_memory)
 {
-	unsigned int faults = 0, rounds = getenv("TV_SLOW") ? 300 : 3000;
+	unsigned int faults = 0, rounds = getenv("TV_SLOW") ? 100 : 3000;
 	struct tv_descriptor golden, clean;
 	struct tv_completion record;
 	struct tv_error error = { 0 };
