@@ -12,11 +12,11 @@
  *
  * bracketed so that k' v comes first: its cost then grows with the pixels, not with their square.
  */
-static void attention_head(const struct tv_node *node, const float *map, size_t map_channels,
-			   float *scratch, float *out)
+static void attention_head(const struct tv_node *node, const float *map, unsigned int head,
+			   float *scratch, const struct tv_float_rounding *rounding, float *out)
 {
 	const size_t pixels = (size_t)node->in_height * node->in_width;
-	const size_t dim = node->head_dim;
+	const size_t dim = node->head_dim, map_channels = node->in_channels;
 	float *q = scratch, *k = q + pixels * dim, *kv = k + pixels * dim, *sum = kv + dim * dim;
 
 	for (size_t i = 0; i < dim; i++)
@@ -42,21 +42,24 @@ static void attention_head(const struct tv_node *node, const float *map, size_t 
 		for (size_t i = 0; i < dim; i++)
 			divisor += q[i] * sum[i];
 		divisor += node->epsilon;
+		if (rounding->round)
+			divisor =
+				rounding->round(rounding->index, head, divisor, rounding->userdata);
 		for (size_t i = 0; i < dim; i++)
 			out[i] /= divisor;
 	}
 }
 
 void tv_float_attention(const struct tv_node *node, const float *in, const float *in2,
-			float *scratch, float *out)
+			float *scratch, const struct tv_float_rounding *rounding, float *out)
 {
 	const size_t dim = node->head_dim;
-	const size_t heads = node->in_channels / (3 * dim); /* of either map */
+	const unsigned int heads = (unsigned int)(node->in_channels / (3 * dim)); /* of a map */
 
-	for (size_t head = 0; head < heads; head++) {
-		attention_head(node, in + head * 3 * dim, node->in_channels, scratch,
+	for (unsigned int head = 0; head < heads; head++) {
+		attention_head(node, in + head * 3 * dim, head, scratch, rounding,
 			       out + head * dim);
-		attention_head(node, in2 + head * 3 * dim, node->in_channels, scratch,
+		attention_head(node, in2 + head * 3 * dim, heads + head, scratch, rounding,
 			       out + (heads + head) * dim);
 	}
 }

@@ -4,7 +4,14 @@
 #ifndef TV_QUANTIZER_FLOAT_OPS_H
 #define TV_QUANTIZER_FLOAT_OPS_H
 
-#include "quantizer/network.h"
+#include "quantizer/float.h"
+
+/* What to do with the divisors of an attention. */
+struct tv_float_rounding {
+	tv_float_divisor round; /* NULL: nothing */
+	void *userdata;
+	size_t index; /* of the attention's node */
+};
 
 /* Makes the BLAS compute each product on the thread that asks for it, for the whole process:
  * images beside each other use the processors better than one split up, and no result can depend
@@ -25,7 +32,7 @@ uint64_t tv_float_scratch(const struct tv_node *node);
 void tv_float_conv(const struct tv_node *node, const float *packed, const float *in,
 		   const float *shortcut, float *scratch, float *out);
 void tv_float_attention(const struct tv_node *node, const float *in, const float *in2,
-			float *scratch, float *out);
+			float *scratch, const struct tv_float_rounding *rounding, float *out);
 void tv_float_pool(const struct tv_node *node, const float *in, float *out);
 void tv_float_norm(const struct tv_node *node, const float *in, float *out);
 

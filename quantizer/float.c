@@ -30,6 +30,8 @@ struct tv_float_runner {
 	size_t input_slot;
 	struct state *states;
 	float *scratch;
+	tv_float_divisor round_divisor; /* or NULL */
+	void *round_userdata;
 };
 
 /* The node that reads a value last. The network's output is read after all nodes. */
@@ -189,6 +191,13 @@ void tv_float_runner_free(struct tv_float_runner *runner)
 	free(runner);
 }
 
+void tv_float_runner_round_divisors(struct tv_float_runner *runner, tv_float_divisor round,
+				    void *userdata)
+{
+	runner->round_divisor = round;
+	runner->round_userdata = userdata;
+}
+
 static const float *value_of(const struct tv_float_runner *runner, int value)
 {
 	if (value == TV_NETWORK_NONE)
@@ -204,6 +213,8 @@ static float *run_node(struct tv_float_runner *runner, size_t index)
 	const struct state *state = &runner->states[index];
 	const float *in = value_of(runner, node->input);
 	float *out = runner->slots[state->slot].memory;
+	const struct tv_float_rounding rounding = { runner->round_divisor, runner->round_userdata,
+						    index };
 
 	switch (node->kind) {
 	case TV_NODE_CONV:
@@ -211,7 +222,8 @@ static float *run_node(struct tv_float_runner *runner, size_t index)
 			      runner->scratch, out);
 		break;
 	case TV_NODE_ATTENTION:
-		tv_float_attention(node, in, value_of(runner, node->input2), runner->scratch, out);
+		tv_float_attention(node, in, value_of(runner, node->input2), runner->scratch,
+				   &rounding, out);
 		break;
 	case TV_NODE_POOL:
 		tv_float_pool(node, in, out);

@@ -21,6 +21,14 @@ TV_DEFINE_CLEANUP(struct tv_float_runner *, tv_float_runner_free)
 typedef int (*tv_float_observer)(const struct tv_node *node, size_t index, float *value,
 				 void *userdata);
 
+/* What an attention divides by in place of divisor, for head (those of the first map come first) of
+ * node index: how codes of the divisor are tried out. */
+typedef float (*tv_float_divisor)(size_t index, unsigned int head, float divisor, void *userdata);
+
+/* In all that the runner runs from now on; round NULL: as it is. */
+void tv_float_runner_round_divisors(struct tv_float_runner *runner, tv_float_divisor round,
+				    void *userdata);
+
 /* Normalises rgb (size * size * 3 bytes) and runs the network. logits: classes floats, the
  * caller's. observer may be NULL. */
 int tv_float_run(struct tv_float_runner *runner, const uint8_t *rgb, tv_float_observer observer,

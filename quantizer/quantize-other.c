@@ -3,11 +3,8 @@
 #include <errno.h>
 #include <math.h>
 
+#include "quantizer/divisor.h"
 #include "quantizer/quantize-node.h"
-
-/* Mean of log2(2^k / D) over divisors spread evenly in ratio: 1/2 - log2(1.5). The quotient is
- * larger by its inverse on average; docs/numerics.md, section 6. */
-#define LOG2_RULE_MEAN -0.084962500721156
 
 /* How k^T v or sum(k) becomes int8: acc * multiplier / 2^(15 + shift + narrow). */
 struct head_gain {
@@ -56,13 +53,13 @@ static void quantize_head(const struct tv_quantizing *q, size_t i, unsigned int 
 	record->sum_shift = (uint8_t)sum.shift;
 	record->sum_narrow = sum.gain.shift;
 	/* The window ends at the largest divisor seen, with room for half as much again. */
-	divisor = seen->divisor[head] / (q_scale * sum.scale) * 1.5;
+	divisor = seen->divisor[head] / (q_scale * sum.scale) * TV_LOG2_ROOM;
 	divisor = fmin(fmax(divisor, 1), INT32_MAX);
 	exponent = (int)tv_log2_divisor((uint32_t)divisor, divisor < 3 << 14 ? 0 : 16) -
 		   (TV_LOG2_CODES - 1);
 	record->log2_base = (uint8_t)(exponent < 0 ? 0 : exponent);
 	/* code = N / 2^k * (product.scale / (sum.scale * scale)), less the rule's mean error */
-	quotient = product.scale / (sum.scale * result->scale[0]) * exp2(LOG2_RULE_MEAN);
+	quotient = product.scale / (sum.scale * result->scale[0]) * exp2(TV_LOG2_RULE_MEAN);
 	frexp(quotient, &exponent);
 	exponent = 15 - exponent;
 	exponent = exponent < 0 ? 0 : exponent > 31 ? 31 : exponent;

@@ -8,55 +8,6 @@
 
 #define WORST 10
 
-double sim_decibels(const struct sim_sqnr *sums)
-{
-	return 10 * log10(sums->signal / sums->noise);
-}
-
-static double percent(double part, double whole)
-{
-	return whole > 0 ? 100 * part / whole : 0;
-}
-
-/* Everything about the answers. */
-struct verdict {
-	size_t float_right, integer_right, agree;
-	size_t only_float, only_integer;
-	struct sim_sqnr logits;
-	double drop, low, high; /* points: what is lost, and the 95 % interval of it */
-};
-
-/*
- * The same images on both sides: what counts are those that only one gets right. An image's
- * difference is 1, 0 or -1; the interval is the normal one of their mean, by the variance of the
- * differences (McNemar's pairs).
- */
-static struct verdict judge(const struct sim_comparison *comparison)
-{
-	const double n = (double)comparison->count;
-	struct verdict v = { .drop = 0 };
-	double difference, squares, variance;
-
-	for (size_t i = 0; i < comparison->count; i++) {
-		const struct sim_pair *pair = &comparison->pairs[i];
-
-		v.float_right += pair->float_right;
-		v.integer_right += pair->integer_right;
-		v.agree += pair->agree;
-		v.only_float += pair->float_right && !pair->integer_right;
-		v.only_integer += pair->integer_right && !pair->float_right;
-		v.logits.signal += pair->logits.signal;
-		v.logits.noise += pair->logits.noise;
-	}
-	difference = (double)v.only_float - (double)v.only_integer;
-	squares = (double)v.only_float + (double)v.only_integer;
-	variance = n > 1 ? (squares - difference * difference / n) / (n - 1) : 0;
-	v.drop = 100 * difference / n;
-	v.low = v.drop - 100 * 1.959964 * sqrt(variance / n);
-	v.high = v.drop + 100 * 1.959964 * sqrt(variance / n);
-	return v;
-}
-
 /* A layer over all its images. */
 struct layer {
 	const char *name;
@@ -100,7 +51,7 @@ static double clipped_percent(const struct layer *layers, size_t count)
 		clipped += (double)layers[i].sums.clipped;
 		values += (double)layers[i].sums.values;
 	}
-	return percent(clipped, values);
+	return sim_percent(clipped, values);
 }
 
 /* By what the layer itself does wrong; equals in the order of the network. */
@@ -157,7 +108,7 @@ static int print_layers(const struct sim_comparison *comparison, const struct la
 		add_decibels(&table, layer->isolated);
 		add_decibels(&table, layer->accumulated);
 		sim_table_add(&table, "%.3f",
-			      percent((double)layer->sums.clipped, (double)layer->sums.values));
+			      sim_percent((double)layer->sums.clipped, (double)layer->sums.values));
 	}
 	putchar('\n');
 	return sim_table_print(&table, 0, error);
@@ -166,18 +117,18 @@ static int print_layers(const struct sim_comparison *comparison, const struct la
 static int print_text(const struct sim_comparison *comparison, const struct layer *layers,
 		      const struct layer *const *sorted, struct tv_error *error)
 {
-	const struct verdict v = judge(comparison);
+	const struct sim_verdict v = sim_judge(comparison->pairs, comparison->count);
 	const double n = (double)comparison->count;
 
 	sim_print_architecture(comparison->network);
 	sim_print_model(comparison->model);
 	printf("images     %zu\n", comparison->count);
-	printf("top-1      float %.2f %%, integer %.2f %%\n", percent((double)v.float_right, n),
-	       percent((double)v.integer_right, n));
+	printf("top-1      float %.2f %%, integer %.2f %%\n", sim_percent((double)v.float_right, n),
+	       sim_percent((double)v.other_right, n));
 	printf("drop       %.2f points, 95 %% interval %.2f to %.2f (only float right: %zu, only "
 	       "integer right: %zu)\n",
-	       v.drop, v.low, v.high, v.only_float, v.only_integer);
-	printf("agreement  %.2f %%\n", percent((double)v.agree, n));
+	       v.drop, v.low, v.high, v.only_float, v.only_other);
+	printf("agreement  %.2f %%\n", sim_percent((double)v.agree, n));
 	printf("logits     SQNR %.1f dB\n", sim_decibels(&v.logits));
 	printf("time       %.1f s, %.1f images/s on %u threads\n", comparison->seconds,
 	       n / comparison->seconds, comparison->threads);
@@ -188,23 +139,17 @@ static int print_text(const struct sim_comparison *comparison, const struct laye
 	return print_layers(comparison, layers, sorted, error);
 }
 
-/* JSON has no infinity. */
-static json_t *decibels_json(double decibels)
-{
-	return isfinite(decibels) ? json_real(decibels) : json_null();
-}
-
 static json_t *layers_json(const struct layer *layers, size_t count)
 {
 	json_auto_t *array = json_array();
 
 	for (size_t i = 0; i < count; i++) {
 		const struct layer *layer = &layers[i];
-		json_t *one =
-			json_pack("{s:o, s:o, s:o, s:f}", "name", sim_json_string(layer->name),
-				  "isolated_sqnr", decibels_json(layer->isolated),
-				  "accumulated_sqnr", decibels_json(layer->accumulated), "clipped",
-				  percent((double)layer->sums.clipped, (double)layer->sums.values));
+		json_t *one = json_pack(
+			"{s:o, s:o, s:o, s:f}", "name", sim_json_string(layer->name),
+			"isolated_sqnr", sim_decibels_json(layer->isolated), "accumulated_sqnr",
+			sim_decibels_json(layer->accumulated), "clipped",
+			sim_percent((double)layer->sums.clipped, (double)layer->sums.values));
 
 		if (json_array_append_new(array, one) < 0)
 			return NULL;
@@ -226,7 +171,7 @@ static int print_json(const struct sim_comparison *comparison, const struct laye
 		      const struct layer *const *sorted, struct tv_error *error)
 {
 	const struct sim_compare_options *options = comparison->options;
-	const struct verdict v = judge(comparison);
+	const struct sim_verdict v = sim_judge(comparison->pairs, comparison->count);
 	const double n = (double)comparison->count;
 	const size_t nodes = comparison->network->count;
 	json_auto_t *root = json_pack(
@@ -234,12 +179,12 @@ static int print_json(const struct sim_comparison *comparison, const struct laye
 		"checkpoint", sim_json_string(options->checkpoint), "model",
 		sim_json_string(options->model), "target", comparison->model->program->target,
 		"folder", sim_json_string(options->folder), "images", (json_int_t)comparison->count,
-		"float_top1", percent((double)v.float_right, n), "integer_top1",
-		percent((double)v.integer_right, n), "drop", v.drop, "interval", v.low, v.high,
+		"float_top1", sim_percent((double)v.float_right, n), "integer_top1",
+		sim_percent((double)v.other_right, n), "drop", v.drop, "interval", v.low, v.high,
 		"only_float_right", (json_int_t)v.only_float, "only_integer_right",
-		(json_int_t)v.only_integer, "agreement", percent((double)v.agree, n), "logits_sqnr",
-		decibels_json(sim_decibels(&v.logits)), "seconds", comparison->seconds, "threads",
-		(int)comparison->threads);
+		(json_int_t)v.only_other, "agreement", sim_percent((double)v.agree, n),
+		"logits_sqnr", sim_decibels_json(sim_decibels(&v.logits)), "seconds",
+		comparison->seconds, "threads", (int)comparison->threads);
 	json_auto_t *details = json_pack("{s:I, s:f, s:o, s:o}", "layer_images",
 					 (json_int_t)comparison->layer_images, "clipped",
 					 clipped_percent(layers, nodes), "layers",

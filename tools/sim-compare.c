@@ -166,7 +166,7 @@ static void pair_up(const struct sim_comparison *comparison, const struct worker
 
 	tv_top_k(worker->logits, package->classes, 1, &best);
 	ret->float_right = best == label;
-	ret->integer_right = integer_best == label;
+	ret->other_right = integer_best == label;
 	ret->agree = best == integer_best;
 	for (unsigned int i = 0; i < package->classes; i++) {
 		double wanted = (double)worker->logits[i];

@@ -10,6 +10,7 @@
 #include "common/progress.h"
 #include "quantizer/float.h"
 #include "quantizer/isolate.h"
+#include "tools/sim-paired.h"
 #include "tools/sim-subject.h"
 
 struct sim_compare_options {
@@ -19,25 +20,11 @@ struct sim_compare_options {
 	bool json, quiet, all_layers;
 };
 
-/* Sums of squares, for one image or several. */
-struct sim_sqnr {
-	double signal, noise;
-};
-
-/* Decibels; infinite where there is no noise. */
-double sim_decibels(const struct sim_sqnr *sums);
-
 /* Of one layer. */
 struct sim_layer_sums {
 	struct sim_sqnr accumulated; /* as the integer network runs */
 	struct sim_sqnr isolated; /* on the float network's inputs, rounded to codes */
 	uint64_t values, clipped; /* of those of the integer network: at the ends of the codes */
-};
-
-/* Of one image. */
-struct sim_pair {
-	bool float_right, integer_right, agree;
-	struct sim_sqnr logits;
 };
 
 struct sim_comparison {

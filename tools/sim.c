@@ -12,6 +12,7 @@ static const struct sim_command *const commands[] = {
 	&sim_run,
 	&sim_eval,
 	&sim_compare,
+	&sim_ablate,
 	&sim_estimate,
 	&sim_dump,
 	&sim_inspect,

@@ -17,7 +17,7 @@
 
 #define SIM_WRONG_USAGE 2 /* exit code */
 #define SIM_THREADS_MAX 1024
-#define SIM_GO_ON (-1) /* no exit code: the options are read, the work can begin */
+#define SIM_GO_ON	(-1) /* no exit code: the options are read, the work can begin */
 
 struct sim_command {
 	const char *name;
@@ -28,8 +28,8 @@ struct sim_command {
 	int (*run)(const struct sim_command *self, int argc, char **argv);
 };
 
-extern const struct sim_command sim_compare, sim_dump, sim_estimate, sim_eval, sim_inspect,
-	sim_random, sim_run;
+extern const struct sim_command sim_ablate, sim_compare, sim_dump, sim_estimate, sim_eval,
+	sim_inspect, sim_random, sim_run;
 
 /* Prints a command's help and returns EXIT_SUCCESS. */
 int sim_help(const struct sim_command *command);
