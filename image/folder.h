@@ -12,9 +12,9 @@
 
 #include "common/cleanup.h"
 #include "common/error.h"
+#include "common/labels.h"
 
 #define TV_FOLDER_IMAGES_MAX (1u << 24)
-#define TV_LABELS_MAX (1u << 16)
 
 struct tv_folder_image {
 	char *path;
@@ -27,14 +27,6 @@ struct tv_folder {
 	char **labels; /* names of the classes by index, NULL in an unlabelled list */
 	size_t label_count;
 };
-
-/* Class names, one a line, line i = class i, at most TV_LABELS_MAX; names may repeat (as ImageNet's
- * do), lines may end in CR LF, none may be empty (-EBADMSG). NULL path is not allowed. */
-int tv_labels_read(const char *path, char ***ret_labels, size_t *ret_count, struct tv_error *error);
-/* The same from one string with newlines between the names (as in a checkpoint's metadata). */
-int tv_labels_parse(const char *text, char ***ret_labels, size_t *ret_count,
-		    struct tv_error *error);
-void tv_labels_free(char **labels, size_t count);
 
 /* With labels the class of a subfolder is the index of its name among them, and a subfolder whose
  * name is not there (-EINVAL), or there twice (-ENOTUNIQ), is an error; without (NULL, 0) the

@@ -5,16 +5,11 @@
 
 #include "quantizer/network.h"
 
-/* Input pixels to one of the last stage's: what the input size is a multiple of. */
-#define TV_NETWORK_STRIDE 32u
 /* From this stage on there is attention, and an MBConv has biases for its first two norms. */
 #define TV_NETWORK_ATTENTION_STAGE 3
 
 /* -EINVAL, naming the figure, unless every map has 1 to TV_NETWORK_CHANNELS_MAX channels, every
  * depth is 1 to TV_NETWORK_DEPTH_MAX and the attention heads divide their widths. */
 int tv_architecture_check(const struct tv_architecture *architecture, struct tv_error *error);
-
-/* -EINVAL unless size is a multiple of 32 up to TV_NETWORK_SIZE_MAX. */
-int tv_network_check_size(unsigned int size, struct tv_error *error);
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "quantizer/emit.h"
+#include "quantizer/lower.h"
 #include "rtl-model/command.h"
 
 static void put_records(const struct tv_quantized_node *node, unsigned int count, uint8_t *at)

@@ -3,7 +3,7 @@
 #ifndef TV_QUANTIZER_EMIT_H
 #define TV_QUANTIZER_EMIT_H
 
-#include "quantizer/package.h"
+#include "model/package.h"
 #include "quantizer/quantize.h"
 
 /* One program of a package. */

@@ -7,7 +7,7 @@
 #ifndef TV_QUANTIZER_INTEGER_H
 #define TV_QUANTIZER_INTEGER_H
 
-#include "quantizer/package.h"
+#include "model/package.h"
 #include "rtl-model/functional.h"
 
 /* A node's value for one image, valid during the call. */

@@ -8,6 +8,7 @@
 #define TV_QUANTIZER_ISOLATE_H
 
 #include "quantizer/integer.h"
+#include "quantizer/network.h"
 
 struct tv_isolate;
 

@@ -119,7 +119,7 @@ static int make_chains(struct plan *plan, struct tv_error *error)
 
 		plan->chain_of[i] = (int)plan->chain_count;
 		chain->nodes[0] = (int)i;
-		chain->nodes[1] = TV_NETWORK_NONE;
+		chain->nodes[1] = TV_STEP_NONE;
 		chain->opcode = opcode ? opcode : node_opcode(&plan->network->nodes[i]);
 		if (opcode) {
 			chain->nodes[1] = (int)++i;
@@ -161,7 +161,7 @@ static int make_steps(struct plan *plan, struct tv_error *error)
 /* The node whose value a step puts out. */
 static int result_of(const struct tv_step *step)
 {
-	return step->nodes[1] != TV_NETWORK_NONE ? step->nodes[1] : step->nodes[0];
+	return step->nodes[1] != TV_STEP_NONE ? step->nodes[1] : step->nodes[0];
 }
 
 /* What a step reads: the first node's input or inputs and the last one's shortcut. */
@@ -315,7 +315,7 @@ static void fill_command(const struct plan *plan, const bool *shared, const stru
 	};
 
 	set_stage(&command.stage[0], first);
-	if (step->nodes[1] != TV_NETWORK_NONE)
+	if (step->nodes[1] != TV_STEP_NONE)
 		set_stage(&command.stage[1], last);
 	if (opcode == TV_OP_CONV || opcode == TV_OP_CONV_POOL)
 		command.groups = (uint16_t)first->groups;

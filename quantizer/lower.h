@@ -8,16 +8,9 @@
 #ifndef TV_QUANTIZER_LOWER_H
 #define TV_QUANTIZER_LOWER_H
 
+#include "model/package.h"
 #include "quantizer/network.h"
 #include "rtl-model/timing.h"
-
-#define TV_BATCH_MAX 64u
-
-/* What a command does, in terms of the network. */
-struct tv_step {
-	int nodes[2]; /* of stage 0 and 1; TV_NETWORK_NONE where there is no such stage */
-	unsigned int image, images; /* of the batch */
-};
 
 struct tv_lowered {
 	struct tv_program_header header;

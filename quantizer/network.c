@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "image/folder.h"
+#include "common/labels.h"
 #include "quantizer/architecture.h"
 #include "quantizer/network.h"
 

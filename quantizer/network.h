@@ -17,13 +17,12 @@
 
 #include "common/cleanup.h"
 #include "common/error.h"
+#include "model/limits.h"
 
 #define TV_NETWORK_STAGES 4
 #define TV_NETWORK_HEAD (TV_NETWORK_STAGES + 1)
 #define TV_NETWORK_INPUT (-1)
 #define TV_NETWORK_NONE (-2)
-#define TV_NETWORK_CHANNELS_MAX 16384u
-#define TV_NETWORK_SIZE_MAX 4096u
 #define TV_NETWORK_DEPTH_MAX 64u
 
 enum tv_naming {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "rtl-model/command.h"
+#include "rtl-model/timing.h"
 #include "tools/sim-program.h"
 #include "tools/sim-subject.h"
 

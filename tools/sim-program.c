@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "quantizer/lower.h"
+
 static int allocate(struct sim_program *program, size_t nodes, struct tv_error *error)
 {
 	size_t count = program->header.commands;

@@ -3,7 +3,7 @@
 #ifndef TV_TOOLS_SIM_PROGRAM_H
 #define TV_TOOLS_SIM_PROGRAM_H
 
-#include "quantizer/package.h"
+#include "model/package.h"
 #include "tools/sim.h"
 
 struct sim_program {

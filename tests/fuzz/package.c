@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "quantizer/package-format.h"
+#include "model/package-format.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -38,7 +38,7 @@ static void check_program(const struct tv_package *package,
 		for (int stage = 0; stage < 2; stage++) {
 			int node = program->steps[i].nodes[stage];
 
-			REQUIRE(node == TV_NETWORK_NONE ||
+			REQUIRE(node == TV_STEP_NONE ||
 				(node >= 0 && (size_t)node < package->node_count));
 		}
 	REQUIRE(tv_package_program(package, program->target, header->images) == program);

@@ -3,7 +3,7 @@
 #ifndef TV_TESTS_DEVICE_PROGRAM_H
 #define TV_TESTS_DEVICE_PROGRAM_H
 
-#include "quantizer/package.h"
+#include "model/package.h"
 #include "tests/unit/device-machine.h"
 
 /* Memory for a job of the program, with program and weights in it. */

@@ -173,7 +173,7 @@ START_TEST(kept_intermediates)
 			 network->nodes[i].out_channels;
 	ck_assert_uint_ge(lowered->header.segment[TV_SEGMENT_SCRATCH], bytes);
 	for (unsigned int i = 0; i < lowered->header.commands; i++)
-		ck_assert_int_eq(lowered->steps[i].nodes[1], TV_NETWORK_NONE);
+		ck_assert_int_eq(lowered->steps[i].nodes[1], TV_STEP_NONE);
 }
 END_TEST
 

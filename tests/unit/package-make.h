@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-#include "quantizer/package.h"
+#include "model/package.h"
+#include "quantizer/lower.h"
 #include "rtl-model/target.h"
 #include "tests/unit/unit.h"
 

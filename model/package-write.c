@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "quantizer/package-format.h"
+#include "model/package-format.h"
 
 static int add_integer(struct tv_safetensors_writer *writer, const char *key, uint64_t value,
 		       struct tv_error *error)

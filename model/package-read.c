@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "image/folder.h"
-#include "quantizer/package-format.h"
+#include "common/labels.h"
+#include "model/package-format.h"
 
 static int read_text(const struct tv_safetensors *file, const char *key, const char **ret,
 		     struct tv_error *error)

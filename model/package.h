@@ -4,16 +4,23 @@
  * their weights for one or more (target, images a job), how to prepare an image, what the classes
  * are called, and how integers relate to the float network's values. docs/model-format.md.
  */
-#ifndef TV_QUANTIZER_PACKAGE_H
-#define TV_QUANTIZER_PACKAGE_H
+#ifndef TV_MODEL_PACKAGE_H
+#define TV_MODEL_PACKAGE_H
 
 #include "common/safetensors.h"
-#include "image/image.h"
-#include "quantizer/lower.h"
+#include "model/limits.h"
+#include "rtl-model/target.h"
 
 #define TV_PACKAGE_FORMAT	"triovit-model"
 #define TV_PACKAGE_VERSION	1
 #define TV_PACKAGE_PROGRAMS_MAX 64u
+
+/* What a command does, in terms of the network. */
+#define TV_STEP_NONE (-2)
+struct tv_step {
+	int nodes[2]; /* of stage 0 and 1; TV_STEP_NONE where there is no such stage */
+	unsigned int image, images; /* of the batch */
+};
 
 /* A program: what a job's segments 0 and 1 hold. */
 struct tv_package_program {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The quantizer's own: what the parts of a package are called in its file, and what they must
- * fulfil whoever made them. docs/model-format.md says the same to everybody else. */
-#ifndef TV_QUANTIZER_PACKAGE_FORMAT_H
-#define TV_QUANTIZER_PACKAGE_FORMAT_H
+/* For reader and writer alone: what the parts of a package are called in its file, and what they
+ * must fulfil whoever made them. docs/model-format.md says the same to everybody else. */
+#ifndef TV_MODEL_PACKAGE_FORMAT_H
+#define TV_MODEL_PACKAGE_FORMAT_H
 
-#include "quantizer/package.h"
+#include "model/package.h"
 
 /* What the names of tensors begin with; the program's "TARGET.IMAGES" or the node's name follows.
  */

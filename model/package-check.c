@@ -7,9 +7,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "image/folder.h"
-#include "quantizer/architecture.h"
-#include "quantizer/package-format.h"
+#include "image/image.h"
+#include "model/package-format.h"
 #include "rtl-model/command.h"
 
 /* Whether a list with one name a line gives the name back: a carriage return at a line's end is
@@ -180,11 +179,11 @@ static int check_step(const struct tv_package *package, const struct tv_package_
 		int node = step->nodes[stage];
 
 		if (stage >= stages) {
-			if (node != TV_NETWORK_NONE)
+			if (node != TV_STEP_NONE)
 				return tv_error_set(error, -EINVAL,
 						    "node %d for stage %u, expected %d: a %s has "
 						    "no such stage",
-						    node, stage, TV_NETWORK_NONE,
+						    node, stage, TV_STEP_NONE,
 						    tv_opcode_name(command->opcode));
 			continue;
 		}

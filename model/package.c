@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "image/folder.h"
-#include "quantizer/package-format.h"
+#include "common/labels.h"
+#include "model/package-format.h"
 
 const char *tv_package_program_name(const char *prefix, const struct tv_package_program *program,
 				    char ret[TV_PACKAGE_NAME_SIZE])

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "image/folder.h"
+#include "common/labels.h"
 
 #include <errno.h>
 #include <string.h>
 
+#include "common/cleanup.h"
 #include "common/file.h"
 
 #define LABELS_SIZE_MAX (16u << 20)
@@ -34,8 +35,7 @@ static size_t count_lines(const char *text)
 	return lines;
 }
 
-int tv_labels_parse(const char *text, char ***ret_labels, size_t *ret_count,
-		    struct tv_error *error)
+int tv_labels_parse(const char *text, char ***ret_labels, size_t *ret_count, struct tv_error *error)
 {
 	_cleanup_(names_done) struct names names = { 0 };
 	size_t lines = count_lines(text);
