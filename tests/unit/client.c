@@ -286,7 +286,7 @@ START_TEST(own_connection)
 	ck_assert(sd_bus_message_is_method_error(reply, NAME ".Refused"));
 	ck_assert_ptr_nonnull(strstr(sd_bus_message_get_error(reply)->message, "has left"));
 	sd_bus_message_unref(reply);
-	sd_bus_flush_close_unref(own);
+	sd_bus_close_unref(own);
 	sd_bus_flush_close_unref(owned);
 	owned = NULL;
 	free(name);
