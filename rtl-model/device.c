@@ -118,8 +118,11 @@ static bool check_rings(struct tv_device *device)
 	else if (state->submit < state->complete ? state->complete - state->submit < submit :
 						   state->submit - state->complete < complete)
 		halt(device, TV_DEVICE_RING_OVERLAP, "the rings overlap");
-	else if (state->tail - state->head > state->ring_size)
-		halt(device, TV_DEVICE_DOORBELL, "TAIL is farther from HEAD than the ring is long");
+	else if (state->tail - state->head > state->ring_size ||
+		 (state->running && state->tail == state->head))
+		halt(device, TV_DEVICE_DOORBELL,
+		     "TAIL is farther from HEAD than the ring is long, or not beyond the job that "
+		     "runs");
 	else
 		return true;
 	return false;

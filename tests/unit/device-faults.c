@@ -439,6 +439,39 @@ START_TEST(doorbell)
 }
 END_TEST
 
+/* TAIL may go back while ENABLE is 0, but not over the job that runs. */
+START_TEST(doorbell_while_disabled)
+{
+	struct tv_completion record;
+	struct tv_error error = { 0 };
+	struct fixture f;
+	uint32_t dropped;
+
+	begin(&f);
+	for (int i = 0; i < 3; i++)
+		machine_submit(&f.m, &f.golden);
+	set(&f.m, TV_REG_CONTROL, 0);
+	set(&f.m, TV_REG_TAIL, 1);
+	set(&f.m, TV_REG_CONTROL, TV_CONTROL_ENABLE);
+	ck_assert_uint_eq(get(&f.m, TV_REG_STATUS), TV_STATUS_RUNNING);
+	set(&f.m, TV_REG_CONTROL, 0);
+	set(&f.m, TV_REG_TAIL, 0);
+	set(&f.m, TV_REG_CONTROL, TV_CONTROL_ENABLE);
+	ck_assert_int_eq(tv_driver_error(f.m.driver), TV_DEVICE_DOORBELL);
+	ck_assert_uint_eq(get(&f.m, TV_REG_STATUS), TV_STATUS_HALTED | TV_STATUS_RUNNING);
+	machine_run(&f.m);
+	ck_assert_uint_eq(get(&f.m, TV_REG_HEAD), 1);
+	ck_assert_uint_eq(tv_driver_interrupt(f.m.driver), TV_IRQ_DONE | TV_IRQ_ERROR);
+	ck_assert(tv_driver_take(f.m.driver, &record));
+	ck_assert_int_eq(tv_driver_recover(f.m.driver, &dropped, &error), 1);
+	machine_run(&f.m);
+	ck_assert(tv_driver_take(f.m.driver, &record));
+	tv_driver_interrupt(f.m.driver);
+	machine_assert_works(&f.m, &f.golden, f.output);
+	end(&f);
+}
+END_TEST
+
 /* Descriptors and records where no memory is, or where it cannot be written. */
 START_TEST(ring_bus_errors)
 {
@@ -572,6 +605,7 @@ static Suite *suite(void)
 	t = tcase_create("drivers");
 	tcase_add_test(t, rings);
 	tcase_add_test(t, doorbell);
+	tcase_add_test(t, doorbell_while_disabled);
 	tcase_add_test(t, ring_bus_errors);
 	tcase_add_test(t, prefetch_bus_error);
 	tcase_add_test(t, no_device);
