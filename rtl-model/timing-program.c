@@ -255,6 +255,9 @@ static void run_jobs(const struct plan *plan, unsigned int jobs, double *ends, s
 	};
 
 	for (unsigned int job = 0; job < jobs; job++) {
+		/* A copy at a job's end holds the next one up. */
+		if (job)
+			run.clock.engines = later(run.clock.engines, ends[job - 1]);
 		ends[job] = run.clock.engines;
 		for (uint32_t i = 0; i < plan->count; i++) {
 			struct planned *now = &plan->commands[i];

@@ -165,6 +165,37 @@ START_TEST(copies)
 }
 END_TEST
 
+/* A job waits for the last copy of the one before it, however long that takes. */
+START_TEST(copy_at_the_end)
+{
+	struct tv_command c[2] = {
+		pointwise(7, 256, 512, 4),
+		{ .opcode = TV_OP_COPY,
+		  .copy_bytes = 64 * 20000,
+		  .input.segment = TV_SEGMENT_ONCHIP,
+		  .output.segment = TV_SEGMENT_OUTPUT,
+		  .shortcut.segment = TV_SEGMENT_NONE,
+		  .weights.segment = TV_SEGMENT_NONE },
+	};
+	struct tv_timing_command alone;
+	struct tv_error error = { 0 };
+	struct tv_timing_job t;
+	uint64_t finish[2];
+	int r;
+
+	tv_timing_of_command(zcu102(), &c[0], &alone);
+	for (int warm = 0; warm < 2; warm++) {
+		r = tv_timing_of_job(zcu102(), 2 << 20, c, 2, warm, &t, finish, &error);
+		tv_assert_ok(r, error);
+		ck_assert_uint_ge(finish[0], alone.cycles);
+		ck_assert_uint_le(finish[0], alone.cycles + alone.weights);
+		ck_assert_uint_ge(finish[1], finish[0] + 20000);
+		ck_assert_uint_eq(t.cycles, finish[1] + TV_TIMING_LATENCY);
+	}
+	ck_assert_uint_eq(finish[0], alone.cycles);
+}
+END_TEST
+
 static double utilisation(const char *name, unsigned int size, unsigned int images,
 			  unsigned int dram_percent)
 {
@@ -207,9 +238,13 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { dense_by_hand, chain_by_hand,
-				       dram_by_hand,  weights_set_the_pace,
-				       copies,	      b1_reaches_ninety_percent };
+	const TTest *const tests[] = { dense_by_hand,
+				       chain_by_hand,
+				       dram_by_hand,
+				       weights_set_the_pace,
+				       copies,
+				       copy_at_the_end,
+				       b1_reaches_ninety_percent };
 	Suite *suite = suite_create("timing");
 	TCase *tcase = tcase_create("calculator");
 
