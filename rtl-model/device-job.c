@@ -196,6 +196,12 @@ static void job_done(struct tv_device_job *job)
 	job->finish = NULL;
 }
 
+/* Part of what was done for a job may have been done before its start. */
+static uint64_t within(const struct tv_timing_job *timing, uint64_t cycles)
+{
+	return cycles < timing->cycles ? cycles : timing->cycles;
+}
+
 void tv_device_job_end(const struct tv_device_core *core, struct tv_device_job *job,
 		       struct tv_completion *ret)
 {
@@ -215,12 +221,12 @@ void tv_device_job_end(const struct tv_device_core *core, struct tv_device_job *
 		.start = job->start,
 		.end = job->end,
 		/* The calculator does not tell the engines apart. */
-		.mat_busy = timing->engines,
-		.rmac_busy = timing->engines,
-		.epilogue_busy = timing->epilogue,
-		.dma_busy = timing->dram,
-		.stall_weights = timing->stall_weights,
-		.stall_operands = timing->stall_operands,
+		.mat_busy = within(timing, timing->engines),
+		.rmac_busy = within(timing, timing->engines),
+		.epilogue_busy = within(timing, timing->epilogue),
+		.dma_busy = within(timing, timing->dram),
+		.stall_weights = within(timing, timing->stall_weights),
+		.stall_operands = within(timing, timing->stall_operands),
 	};
 	job_done(job);
 }

@@ -66,6 +66,38 @@ static struct tv_command copy(uint8_t from, uint8_t to, uint32_t size)
 	};
 }
 
+/* --- time ------------------------------------------------------------------------------------ */
+
+/* Weights and operands of a pool come at once, so says the calculator: more than there is time. */
+START_TEST(busy)
+{
+	const struct tv_command pool = {
+		.opcode = TV_OP_POOL,
+		.images = 1,
+		.height = 7,
+		.width = 7,
+		.channels = 512,
+		.out_channels = 512,
+		.input = { 0, 512, TV_SEGMENT_INPUT, TV_FORMAT_INT8 },
+		.output = { 0, 512, TV_SEGMENT_OUTPUT, TV_FORMAT_INT8 },
+		.shortcut.segment = TV_SEGMENT_NONE,
+		.weights.segment = TV_SEGMENT_WEIGHTS,
+		.stage[0] = { .kernel = 1, .stride = 1 },
+	};
+	struct tv_completion record;
+	struct tv_descriptor job;
+	struct region *output;
+	struct machine m;
+
+	machine_begin(&m, zcu102());
+	job = one_command(&m, &pool, &output);
+	record = machine_do(&m, &job);
+	ck_assert_uint_eq(record.fault, TV_FAULT_NONE);
+	ck_assert_uint_eq(record.dma_busy, record.end - record.start);
+	machine_end(&m);
+}
+END_TEST
+
 /* --- on-chip memory ------------------------------------------------------------------------- */
 
 static bool all(const struct region *region, uint8_t byte)
@@ -329,6 +361,7 @@ static Suite *suite(void)
 	TCase *t = tcase_create("jobs");
 
 	tcase_set_timeout(t, 120);
+	tcase_add_test(t, busy);
 	tcase_add_test(t, onchip_memory);
 	tcase_add_loop_test(t, reset_during_command, 0,
 			    sizeof(long_commands) / sizeof(*long_commands));
