@@ -181,6 +181,11 @@ void tv_device_work_run(struct tv_device_work *work)
 		work->record = no_memory();
 }
 
+void tv_device_work_cancel(struct tv_device_work *work)
+{
+	atomic_store_explicit(&work->cancel, true, memory_order_relaxed);
+}
+
 static void join(const struct tv_device_core *core, struct tv_device_job *job)
 {
 	if (job->work.program && core->host->join)
@@ -233,7 +238,7 @@ void tv_device_job_end(const struct tv_device_core *core, struct tv_device_job *
 
 void tv_device_job_drop(const struct tv_device_core *core, struct tv_device_job *job)
 {
-	atomic_store_explicit(&job->work.cancel, true, memory_order_relaxed);
+	tv_device_work_cancel(&job->work);
 	join(core, job);
 	job_done(job);
 }

@@ -62,5 +62,8 @@ void tv_device_advance(struct tv_device *device);
 
 /* Computes the job; returns when it is done or was cancelled. Touches mapped segments only. */
 void tv_device_work_run(struct tv_device_work *work);
+/* Has that return soon, from any thread. The job then has no outcome: the device is to be reset
+ * before the job's end. */
+void tv_device_work_cancel(struct tv_device_work *work);
 
 #endif
