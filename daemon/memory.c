@@ -95,7 +95,7 @@ static int check(int fd, size_t size, size_t *ret_size, struct tv_error *error)
 	if (fstat(fd, &status) < 0 || fstatfs(fd, &system) < 0)
 		return fail("cannot stat the memory", error);
 	/* Where there is no huge page left an access to a hole ends in a signal. */
-	if (system.f_type == HUGETLBFS_MAGIC)
+	if ((uint32_t)system.f_type == HUGETLBFS_MAGIC)
 		return tv_error_set(error, -EBADF,
 				    "the memory consists of huge pages, expected a plain memfd");
 	if (!status.st_size)
