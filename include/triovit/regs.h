@@ -66,7 +66,8 @@ enum tv_device_error {
 	TV_DEVICE_RING_ALIGNMENT = 2, /* a ring's base is no multiple of its entries' size */
 	TV_DEVICE_RING_ADDRESS = 3, /* a ring reaches beyond the last address */
 	TV_DEVICE_RING_OVERLAP = 4,
-	TV_DEVICE_DOORBELL = 5, /* TAIL went back, or is more than RING_SIZE beyond HEAD */
+	/* TAIL went back, is more than RING_SIZE beyond HEAD, or not beyond the job that runs */
+	TV_DEVICE_DOORBELL = 5,
 	TV_DEVICE_DESCRIPTOR_BUS = 6, /* the descriptor at HEAD could not be read */
 	TV_DEVICE_RECORD_BUS = 7, /* the record for HEAD could not be written */
 };
