@@ -30,8 +30,9 @@ static void input_done(struct input *input)
 
 /*
  * Mean of what codes make of a channel's values, by its histogram. Steps that are wide beside the
- * channel's values and ends that are cut off move it away from the values' own mean. Values are
- * spread evenly over their bin: a bin may be as wide as a step, and its middle be rounded one way.
+ * channel's values, and less so ends that are cut off, move it from the values' own mean. Values
+ * are spread evenly over their bin: a bin may be as wide as a step, and its middle be rounded one
+ * way.
  */
 static double coded_mean(const struct tv_quantized_node *from,
 			 const struct tv_node_statistics *seen, unsigned int c, double mean)
