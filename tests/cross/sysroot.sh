@@ -108,7 +108,9 @@ make_sysroot() {
 	find "$cache" -mindepth 1 -maxdepth 1 -name "sysroot-$arch*" -mtime +30 -exec rm -rf {} +
 	aside=$(mktemp -d "$cache/sysroot-$arch.XXXXXX") || return
 	if quietly "$top/build/sysroot-$arch.log" fill_sysroot "$arch" "$triplet" "$aside" "$@"; then
-		# Another run may have been faster; its sysroot is as good.
+		# Unpacking has set the time to that of a package, and by it the next would go. Another
+		# run may have been faster; its sysroot is as good.
+		touch "$aside/root"
 		mv -T "$aside/root" "$path" 2>/dev/null || [ -d "$path" ]
 	else
 		false

@@ -8,6 +8,7 @@
 #include "tests/unit/device-program.h"
 #include "tests/unit/package-make.h"
 
+/* One after an idle time, one that has its weights in part, one that has them as all others. */
 #define JOBS 3
 
 static const struct {
@@ -105,6 +106,9 @@ START_TEST(networks)
 		ck_assert_msg(!records[i].fault, "%s: %s", tv_fault_name(records[i].fault),
 			      m.complaint);
 		ck_assert_uint_eq(records[i].executed, program->header.commands);
+		/* Of the large ones the last is enough: it had others before it. */
+		if (cases[_i].slow && i < JOBS - 1)
+			continue;
 		run_functional(package, rgb + i * image, expected);
 		ck_assert_mem_eq(machine_bytes(&m, &jobs[i], TV_SEGMENT_OUTPUT), expected, logits);
 	}
