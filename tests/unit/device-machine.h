@@ -210,26 +210,37 @@ static inline struct region *machine_add(struct machine *m, size_t size)
 	return machine_add_at(m, 0x10000000u + ((uint64_t)m->count << 32), size);
 }
 
-static inline void machine_begin_without_driver(struct machine *m, const struct tv_target *target)
+static inline void machine_begin_device(struct machine *m, const struct tv_target *target,
+					const struct tv_device_host *host)
 {
 	struct tv_error error = { 0 };
 	int r;
 
 	*m = (struct machine){ .target = target };
-	r = tv_device_new(target, 40, &machine_host, m, &m->device, &error);
+	r = tv_device_new(target, 40, host, m, &m->device, &error);
 	tv_assert_ok(r, error);
 }
 
-static inline void machine_begin(struct machine *m, const struct tv_target *target)
+static inline void machine_begin_without_driver(struct machine *m, const struct tv_target *target)
+{
+	machine_begin_device(m, target, &machine_host);
+}
+
+static inline void machine_begin_driver(struct machine *m)
 {
 	struct tv_driver_rings rings = { .address = MACHINE_RINGS, .entries = MACHINE_ENTRIES };
 	struct tv_error error = { 0 };
 	int r;
 
-	machine_begin_without_driver(m, target);
 	rings.memory = machine_add_at(m, rings.address, tv_driver_rings_size(rings.entries))->data;
 	r = tv_driver_new(&machine_bus, m, &rings, &m->driver, &error);
 	tv_assert_ok(r, error);
+}
+
+static inline void machine_begin(struct machine *m, const struct tv_target *target)
+{
+	machine_begin_without_driver(m, target);
+	machine_begin_driver(m);
 }
 
 static inline void machine_end(struct machine *m)

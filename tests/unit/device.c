@@ -163,6 +163,39 @@ START_TEST(golden_job)
 }
 END_TEST
 
+/* A host that has no thread to spare and no ear for complaints. */
+START_TEST(plain_host)
+{
+	struct tv_device_host host = machine_host;
+	struct tv_descriptor golden, job;
+	struct tv_error error = { 0 };
+	struct region *output;
+	struct machine m;
+	uint32_t dropped;
+
+	host.start = NULL;
+	host.join = NULL;
+	host.complain = NULL;
+	machine_begin_device(&m, zcu102(), &host);
+	machine_begin_driver(&m);
+	golden = machine_golden(&m, &output);
+	for (int n = 0; n < 3; n++)
+		machine_assert_works(&m, &golden, output);
+	/* One that is refused, one that is dropped, a mistake. */
+	job = golden;
+	job.segment[0].rights = 0;
+	ck_assert_uint_eq(machine_do(&m, &job).fault, TV_FAULT_BAD_JOB);
+	machine_submit(&m, &golden);
+	ck_assert_int_eq(tv_driver_recover(m.driver, &dropped, &error), 1);
+	set(&m, TV_REG_TAIL, 100);
+	ck_assert_int_eq(tv_driver_error(m.driver), TV_DEVICE_DOORBELL);
+	ck_assert_int_eq(tv_driver_recover(m.driver, &dropped, &error), 0);
+	machine_assert_works(&m, &golden, output);
+	machine_submit(&m, &golden);
+	machine_end(&m);
+}
+END_TEST
+
 /* The job ends when the timing calculator says, and not before. */
 START_TEST(time_of_a_job)
 {
@@ -421,6 +454,7 @@ static Suite *suite(void)
 	t = tcase_create("jobs");
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, golden_job);
+	tcase_add_test(t, plain_host);
 	tcase_add_test(t, time_of_a_job);
 	tcase_add_test(t, dependent_jobs);
 	tcase_add_test(t, wrap_around);
