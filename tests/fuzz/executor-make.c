@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Makes jobs for the executor's fuzzer: random ones that are right, and from these such as differ
+/* Makes jobs for the fuzzers: random ones that are right, and from these such as differ
  * in a field or two, which is as far as most of what is wrong gets. */
 #include "tests/fuzz/executor.h"
 
 #include "tests/unit/functional-random.h"
-
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed);
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
 
 /* Few steps, so that many jobs are run. */
 #define WORK_MAX    20000
@@ -18,13 +15,15 @@ static void make_world(struct world *w, uint64_t seed, uint8_t opcode)
 {
 	unsigned int more;
 
-	world_begin(w, seed, tv_target_at(seed % 4));
+	world_plan(w, seed, tv_target_at(seed % 4));
 	w->work_max = WORK_MAX;
 	w->weights_max = WEIGHTS_MAX;
 	for (unsigned int i = TV_SEGMENT_INPUT; i <= TV_SEGMENT_ONCHIP; i++)
 		if (w->size[i])
 			w->size[i] = 200 + world_below(w, 1800);
 	w->size[WORLD_WRITE_ONLY] = w->size[TV_SEGMENT_ONCHIP];
+	w->size[TV_SEGMENT_WEIGHTS] = WORLD_COMMANDS_MAX * WEIGHTS_MAX;
+	world_memory(w);
 	more = world_below(w, 3);
 	world_add(w, opcode);
 	while (more--)
@@ -55,8 +54,7 @@ size_t executor_expand(const uint8_t *input, size_t size, uint8_t *ret)
 		segment[6] = (uint8_t)world_below(&w, 256);
 	}
 	size = EXECUTOR_PROGRAM + w.size[TV_SEGMENT_PROGRAM] + w.weights;
-	if (size > EXECUTOR_MAX)
-		abort();
+	REQUIRE(size <= EXECUTOR_MAX);
 	memcpy(ret + EXECUTOR_PROGRAM, w.memory[TV_SEGMENT_PROGRAM], w.size[TV_SEGMENT_PROGRAM]);
 	memcpy(ret + EXECUTOR_PROGRAM + w.size[TV_SEGMENT_PROGRAM], w.memory[TV_SEGMENT_WEIGHTS],
 	       w.weights);
@@ -149,7 +147,13 @@ static bool change_job(struct world *w, uint8_t *data, size_t size)
 	command += TV_COMMAND_SIZE * (size_t)world_below(w, (uint32_t)commands);
 	switch (world_below(w, 16)) {
 	case 0:
-		change_field(w, header_fields, TV_ARRAY_SIZE(header_fields), header, segments);
+		/* Hardly anything is left for streamed weights. */
+		if (world_chance(w, 8))
+			tv_put32(header + 16,
+				 tv_target_at(data[0] % 4)->onchip - world_below(w, 3000));
+		else
+			change_field(w, header_fields, TV_ARRAY_SIZE(header_fields), header,
+				     segments);
 		return true;
 	case 1:
 		data[world_below(w, EXECUTOR_SEGMENTS)] ^= (uint8_t)(1 << world_below(w, 8));
@@ -176,24 +180,24 @@ static bool change_job(struct world *w, uint8_t *data, size_t size)
 	}
 }
 
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed)
+bool executor_change(uint64_t *random, uint8_t *data, size_t size)
 {
-	struct world w = { .random = seed };
-	uint8_t job[EXECUTOR_MAX], numbers[EXECUTOR_SEED_MAX];
+	struct world w = { .random = *random };
+	bool changed = change_job(&w, data, size);
 
-	if (size <= EXECUTOR_SEED_MAX || world_chance(&w, 64)) {
-		for (size_t i = 0; i < sizeof(numbers); i++)
-			numbers[i] = (uint8_t)world_random(&w);
-		size = executor_expand(numbers, sizeof(numbers), job);
-		if (size > max_size)
-			size = max_size;
-		memcpy(data, job, size);
+	*random = w.random;
+	return changed;
+}
+
+void executor_fill(uint8_t *bytes, uint32_t size, uint8_t how)
+{
+	struct world w = { .random = how };
+
+	for (uint32_t i = 0; i < size; i++) {
+		uint8_t random = (uint8_t)world_random(&w);
+
+		bytes[i] = how < 128 ? random : how < 192 ? 0x7f + random % 2 : how;
 	}
-	do
-		if (!change_job(&w, data, size))
-			size = LLVMFuzzerMutate(data, size, max_size);
-	while (world_chance(&w, 3));
-	return size;
 }
 
 #pragma clang attribute pop

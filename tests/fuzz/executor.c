@@ -11,12 +11,8 @@
 #include "tests/unit/functional-random.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition)                                                                         \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed);
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
 
 /* Steps that the naive reference may take for a job. */
 #define NAIVE_WORK_MAX 100000
@@ -30,17 +26,6 @@ struct input {
 };
 
 /* --- from bytes to a job -------------------------------------------------------------------- */
-
-static void fill(uint8_t *bytes, uint32_t size, uint8_t how)
-{
-	struct world w = { .random = how };
-
-	for (uint32_t i = 0; i < size; i++) {
-		uint8_t random = (uint8_t)world_random(&w);
-
-		bytes[i] = how < 128 ? random : how < 192 ? 0x7f + random % 2 : how;
-	}
-}
 
 /* Bytes of a segment that there are. */
 static uint32_t backed(const struct tv_segment_view *segment)
@@ -89,7 +74,7 @@ static void read_input(const uint8_t *data, size_t size, struct input *ret)
 			rest += given;
 			left -= given;
 		} else {
-			fill(view->data, backed(view), segment[6]);
+			executor_fill(view->data, backed(view), segment[6]);
 		}
 	}
 }
@@ -355,6 +340,26 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	run_done(&once);
 	input_done(&input);
 	return 0;
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed)
+{
+	struct world w = { .random = seed };
+	uint8_t job[EXECUTOR_MAX], numbers[EXECUTOR_SEED_MAX];
+
+	if (size <= EXECUTOR_SEED_MAX || world_chance(&w, 64)) {
+		for (size_t i = 0; i < sizeof(numbers); i++)
+			numbers[i] = (uint8_t)world_random(&w);
+		size = executor_expand(numbers, sizeof(numbers), job);
+		if (size > max_size)
+			size = max_size;
+		memcpy(data, job, size);
+	}
+	do
+		if (!executor_change(&w.random, data, size))
+			size = LLVMFuzzerMutate(data, size, max_size);
+	while (world_chance(&w, 3));
+	return size;
 }
 
 #pragma clang attribute pop

@@ -16,9 +16,20 @@
 #ifndef TV_TESTS_FUZZ_EXECUTOR_H
 #define TV_TESTS_FUZZ_EXECUTOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include <triovit/command.h>
+
+#define REQUIRE(condition)                                                                         \
+	do {                                                                                       \
+		if (!(condition)) {                                                                \
+			fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);  \
+			abort();                                                                   \
+		}                                                                                  \
+	} while (0)
 
 #define EXECUTOR_SEED_MAX     9
 #define EXECUTOR_SEGMENTS     2
@@ -29,6 +40,12 @@
 
 /* What a short input is short for. Returns the size, at most EXECUTOR_MAX. */
 size_t executor_expand(const uint8_t *input, size_t size, uint8_t *ret);
+
+/* Changes a field or so of a job that is not short; false where it has none of what was drawn. */
+bool executor_change(uint64_t *random, uint8_t *data, size_t size);
+
+/* Fills memory of a segment. */
+void executor_fill(uint8_t *bytes, uint32_t size, uint8_t how);
 
 /* To the end of a source file that includes this first: its coverage is not what is looked for, and
  * counting it would take most of the time. */

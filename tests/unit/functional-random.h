@@ -67,7 +67,8 @@ static inline void world_fill(struct world *w, uint8_t *bytes, size_t size)
 	}
 }
 
-static inline void world_begin(struct world *w, uint64_t seed, const struct tv_target *target)
+/* All but memory: sizes may still be changed. */
+static inline void world_plan(struct world *w, uint64_t seed, const struct tv_target *target)
 {
 	static const uint32_t rights[] = {
 		TV_SEGMENT_READ,
@@ -93,6 +94,10 @@ static inline void world_begin(struct world *w, uint64_t seed, const struct tv_t
 	w->size[7] = 0;
 	w->size[WORLD_WRITE_ONLY] = w->size[TV_SEGMENT_ONCHIP];
 	w->size[TV_SEGMENT_WEIGHTS] = WORLD_COMMANDS_MAX * WORLD_WEIGHTS_MAX;
+}
+
+static inline void world_memory(struct world *w)
+{
 	for (unsigned int i = TV_SEGMENT_WEIGHTS; i < TV_SEGMENT_COUNT; i++) {
 		if (!w->size[i])
 			continue;
@@ -101,6 +106,12 @@ static inline void world_begin(struct world *w, uint64_t seed, const struct tv_t
 			abort();
 		world_fill(w, w->memory[i], i == TV_SEGMENT_WEIGHTS ? 0 : w->size[i]);
 	}
+}
+
+static inline void world_begin(struct world *w, uint64_t seed, const struct tv_target *target)
+{
+	world_plan(w, seed, target);
+	world_memory(w);
 }
 
 static inline void world_end(struct world *w)
