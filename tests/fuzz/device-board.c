@@ -138,24 +138,6 @@ static int host_write(void *host, uint64_t address, const void *data, size_t siz
 	return to ? 0 : -1;
 }
 
-/* Whether a device may touch that segment for that job at all. */
-static bool may_map(const struct board *b, unsigned int index)
-{
-	const struct tv_segment *segments = b->job.descriptor.segment, *s = &segments[index];
-	unsigned __int128 begin = s->base, end = begin + s->size;
-
-	if (b->job.reserved || s->rights < 1 || s->rights > 3 || s->base % TV_SEGMENT_ALIGNMENT ||
-	    end > (unsigned __int128)1 << b->address_bits)
-		return false;
-	for (unsigned int i = 0; i < TV_SEGMENT_COUNT; i++)
-		if (i != index && segments[i].size &&
-		    (s->rights | segments[i].rights) & TV_SEGMENT_WRITE &&
-		    begin < (unsigned __int128)segments[i].base + segments[i].size &&
-		    segments[i].base < end)
-			return false;
-	return true;
-}
-
 static uint32_t host_map(void *host, uint64_t address, uint32_t size, uint32_t rights,
 			 uint8_t **ret)
 {
@@ -169,7 +151,7 @@ static uint32_t host_map(void *host, uint64_t address, uint32_t size, uint32_t r
 	REQUIRE(b->called && b->state.running && !b->work);
 	while (job->segment < TV_SEGMENT_COUNT && !job->descriptor.segment[job->segment].size)
 		job->segment++;
-	REQUIRE(job->segment < TV_SEGMENT_COUNT && may_map(b, job->segment));
+	REQUIRE(job->segment < TV_SEGMENT_COUNT && board_may_map(b, job->segment));
 	segment = &job->descriptor.segment[job->segment];
 	mapping = &b->mappings[job->segment];
 	REQUIRE(address == segment->base && size == segment->size && rights == segment->rights);

@@ -102,6 +102,8 @@ void board_compute(struct board *b);
 void board_job_begin(struct board *b, const uint8_t *bytes, uint64_t start);
 /* It has its record, and the next begins if that was fetched. */
 void board_job_end(struct board *b, uint64_t ended);
+/* Whether a device may touch that segment for that job at all. */
+bool board_may_map(const struct board *b, unsigned int index);
 void board_check_record(const struct board *b, const struct tv_completion *record);
 /* The device halts, unless it did before. */
 void board_halt(struct board *b, enum tv_device_error error);

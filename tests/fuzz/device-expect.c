@@ -201,6 +201,35 @@ static bool names_nothing(const struct tv_completion *record)
 	return record->segment == TV_SEGMENT_NONE && !record->offset;
 }
 
+bool board_may_map(const struct board *b, unsigned int index)
+{
+	const struct tv_segment *segments = b->job.descriptor.segment, *s = &segments[index];
+	unsigned __int128 begin = s->base, end = begin + s->size;
+
+	if (b->job.reserved || s->rights < 1 || s->rights > 3 || s->base % TV_SEGMENT_ALIGNMENT ||
+	    end > (unsigned __int128)1 << b->address_bits)
+		return false;
+	for (unsigned int i = 0; i < TV_SEGMENT_COUNT; i++)
+		if (i != index && segments[i].size &&
+		    (s->rights | segments[i].rights) & TV_SEGMENT_WRITE &&
+		    begin < (unsigned __int128)segments[i].base + segments[i].size &&
+		    segments[i].base < end)
+			return false;
+	return true;
+}
+
+/* Whether such a job is taken at all. */
+static bool is_valid(const struct board *b)
+{
+	for (unsigned int i = 0; i < TV_SEGMENT_COUNT; i++) {
+		const struct tv_segment *segment = &b->job.descriptor.segment[i];
+
+		if (segment->size ? !board_may_map(b, i) : segment->base || segment->rights)
+			return false;
+	}
+	return !b->job.reserved;
+}
+
 static void check_outcome(const struct board *b, const struct tv_completion *record)
 {
 	const struct board_job *job = &b->job;
@@ -211,6 +240,7 @@ static void check_outcome(const struct board *b, const struct tv_completion *rec
 	else
 		REQUIRE(record->fault && record->command == record->executed &&
 			record->command < job->commands);
+	REQUIRE(job->started == is_valid(b));
 	REQUIRE(job->started || record->fault == TV_FAULT_BAD_JOB);
 	switch (record->fault) {
 	case TV_FAULT_BAD_JOB:

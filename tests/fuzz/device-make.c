@@ -121,6 +121,8 @@ static struct device_op make_op(struct world *w)
 		op.c = world_chance(w, 4) ? op.c : world_below(w, 4) - 2;
 		break;
 	case DEVICE_DESCRIBE:
+		op.a = (uint8_t)(world_below(w, 8) |
+				 (world_chance(w, 6) ? DEVICE_DESCRIBE_TOP : 0));
 		op.b = (uint16_t)(world_chance(w, 6) ? world_below(w, 4) : 0);
 		break;
 	case DEVICE_BELL:

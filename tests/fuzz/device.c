@@ -195,6 +195,16 @@ static void set_rings(struct board *b, const struct device_op *op)
 		board_write(b, TV_REG_CONTROL, TV_CONTROL_ENABLE);
 }
 
+/* Up to the last address, which is the end of what memory there is, or a bit more or less. */
+static void move_to_top(const struct board *b, struct tv_segment *segment, uint32_t how)
+{
+	uint64_t end = b->regions[DEVICE_REGION_TOP].address + DEVICE_TOP_SIZE;
+
+	segment->size = ((segment->size + TV_SEGMENT_ALIGNMENT - 1) & ~(TV_SEGMENT_ALIGNMENT - 1u));
+	segment->base = end - segment->size + (how % 4 == 3 ? TV_SEGMENT_ALIGNMENT : 0);
+	segment->size += how / 4 % 4 == 3;
+}
+
 static void describe(struct session *s, const struct device_op *op)
 {
 	unsigned int number = op->a & DEVICE_DESCRIBE_SLOT, other = !number;
@@ -209,6 +219,8 @@ static void describe(struct session *s, const struct device_op *op)
 			slot_descriptor(&s->slots[other], other, TV_SEGMENT_OUTPUT);
 		job.segment[TV_SEGMENT_INPUT].rights &= TV_SEGMENT_READ;
 	}
+	if (op->a & DEVICE_DESCRIBE_TOP)
+		move_to_top(b, &job.segment[op->c % TV_SEGMENT_COUNT], op->c / TV_SEGMENT_COUNT);
 	tv_encode_descriptor(&job, bytes);
 	board_poke(b, entry_at(b, op->b), bytes, sizeof(bytes));
 	if (op->a & DEVICE_DESCRIBE_BELL)

@@ -51,6 +51,7 @@ enum device_op_kind {
 #define DEVICE_DESCRIBE_SLOT  1 /* bit */
 #define DEVICE_DESCRIBE_BELL  2 /* and rings the doorbell */
 #define DEVICE_DESCRIBE_CHAIN 4 /* its input is the other slot's output */
+#define DEVICE_DESCRIBE_TOP   8 /* a segment lies at the end of the addresses, or beyond */
 
 #define DEVICE_TIME_CYCLES  0
 #define DEVICE_TIME_NEXT    1 /* to when the device wants to be called, and calls it */
