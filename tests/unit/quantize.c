@@ -138,7 +138,9 @@ static void check_program(const struct tv_emit_program *how)
 		tv_assert_ok(r, error);
 	}
 	ck_assert_mem_eq(logits, expected, sizeof(logits));
-	check_device(&package->programs[0], how->target);
+	/* Emulated, device-network has to do. */
+	if (!getenv("TV_SLOW"))
+		check_device(&package->programs[0], how->target);
 }
 
 START_TEST(programs_compute_the_network)
