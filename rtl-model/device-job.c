@@ -8,13 +8,11 @@
 
 static bool overlap(const struct tv_segment *a, const struct tv_segment *b)
 {
-	return a->base < b->base ? b->base - a->base < a->size : a->base - b->base < b->size;
+	return tv_ranges_overlap(a->base, a->size, b->base, b->size);
 }
 
 static const char *check_segment(const struct tv_segment *segment, unsigned int address_bits)
 {
-	uint64_t last = UINT64_MAX >> (64 - address_bits);
-
 	if (!segment->size)
 		return segment->base || segment->rights ?
 			       "a segment without bytes has a base or rights" :
@@ -23,7 +21,7 @@ static const char *check_segment(const struct tv_segment *segment, unsigned int 
 		return "a segment has no rights or unknown ones";
 	if (segment->base % TV_SEGMENT_ALIGNMENT)
 		return "a segment's base is not a multiple of 64";
-	if (segment->base > last || segment->size - 1 > last - segment->base)
+	if (tv_range_beyond(segment->base, segment->size, address_bits))
 		return "a segment reaches beyond the last address";
 	return NULL;
 }

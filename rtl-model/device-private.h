@@ -27,6 +27,20 @@ struct tv_device_job {
 	uint64_t *finish; /* of each command, from start */
 };
 
+/* Ranges of addresses; their sizes are not 0. */
+static inline bool tv_ranges_overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
+{
+	return a < b ? b - a < a_size : a - b < b_size;
+}
+
+/* Whether part of a range has no address of so many bits, or it wraps round. */
+static inline bool tv_range_beyond(uint64_t base, uint64_t size, unsigned int address_bits)
+{
+	uint64_t last = UINT64_MAX >> (64 - address_bits);
+
+	return base > last || size - 1 > last - base;
+}
+
 /* What a job needs of its device. */
 struct tv_device_core {
 	const struct tv_device_host *host;

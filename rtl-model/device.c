@@ -93,30 +93,23 @@ static void halt(struct tv_device *device, enum tv_device_error error, const cha
 	complain(device, why);
 }
 
-static bool reaches_beyond(const struct tv_device *device, uint64_t base, uint64_t size)
-{
-	uint64_t last = UINT64_MAX >> (64 - device->core.address_bits);
-
-	return base > last || size - 1 > last - base;
-}
-
 /* Whether jobs may be taken from the rings as they are. */
 static bool check_rings(struct tv_device *device)
 {
 	const struct state *state = &device->state;
 	uint64_t submit = (uint64_t)state->ring_size * TV_DESCRIPTOR_SIZE;
 	uint64_t complete = (uint64_t)state->ring_size * TV_COMPLETION_SIZE;
+	unsigned int bits = device->core.address_bits;
 
 	if (state->ring_size < TV_RING_ENTRIES_MIN || state->ring_size > 1u << TV_RING_ORDER_MAX ||
 	    state->ring_size & (state->ring_size - 1))
 		halt(device, TV_DEVICE_RING_SIZE, "the rings' size is no power of two in range");
 	else if (state->submit % TV_DESCRIPTOR_SIZE || state->complete % TV_COMPLETION_SIZE)
 		halt(device, TV_DEVICE_RING_ALIGNMENT, "a ring is not aligned to its entries");
-	else if (reaches_beyond(device, state->submit, submit) ||
-		 reaches_beyond(device, state->complete, complete))
+	else if (tv_range_beyond(state->submit, submit, bits) ||
+		 tv_range_beyond(state->complete, complete, bits))
 		halt(device, TV_DEVICE_RING_ADDRESS, "a ring reaches beyond the last address");
-	else if (state->submit < state->complete ? state->complete - state->submit < submit :
-						   state->submit - state->complete < complete)
+	else if (tv_ranges_overlap(state->submit, submit, state->complete, complete))
 		halt(device, TV_DEVICE_RING_OVERLAP, "the rings overlap");
 	else if (state->tail - state->head > state->ring_size ||
 		 (state->running && state->tail == state->head))

@@ -8,17 +8,7 @@
 
 #include "common/cleanup.h"
 #include "rtl-model/command.h"
-#include "rtl-model/timing.h"
-
-static uint64_t up(uint64_t a, uint64_t b)
-{
-	return a / b + (a % b != 0);
-}
-
-static bool in_dram(const struct tv_operand *operand)
-{
-	return operand->segment < TV_SEGMENT_COUNT;
-}
+#include "rtl-model/timing-private.h"
 
 /* What the DRAM channel and the engines have done so far. */
 struct clock {

@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* One command by itself. */
 #include "rtl-model/command.h"
-#include "rtl-model/timing.h"
+#include "rtl-model/timing-private.h"
 
 #define ROW_LANES 8 /* columns of a map that R-MAC takes at once in depthwise mode */
-
-static uint64_t up(uint64_t a, uint64_t b)
-{
-	return a / b + (a % b != 0);
-}
 
 static uint64_t max64(uint64_t a, uint64_t b)
 {
@@ -74,11 +69,6 @@ static uint64_t attention_cycles(const struct tv_target *target, const struct tv
 	uint64_t quotient = up(tokens, target->groups) * steps * (1 + steps);
 
 	return product + (heads - 1) * max64(product, quotient) + quotient + TV_TIMING_LATENCY;
-}
-
-static bool in_dram(const struct tv_operand *operand)
-{
-	return operand->segment < TV_SEGMENT_COUNT;
 }
 
 void tv_timing_of_command(const struct tv_target *target, const struct tv_command *command,
