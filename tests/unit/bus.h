@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
 
 #include "tests/unit/directory.h"
 #include "tests/unit/unit.h"
@@ -84,6 +85,30 @@ static inline sd_bus *bus_open(const struct bus_daemon *daemon)
 	ck_assert_int_ge(sd_bus_set_bus_client(bus, 1), 0);
 	ck_assert_int_ge(sd_bus_start(bus), 0);
 	return bus;
+}
+
+static inline int bus_on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+	sd_bus_message **ret = userdata;
+
+	*ret = sd_bus_message_ref(reply);
+	return 0;
+}
+
+/* The reply to a call, while the loop of the service goes round in the same thread. */
+static inline sd_bus_message *bus_call(sd_event *event, sd_bus *bus, const char *destination,
+				       const char *path, const char *interface, const char *method)
+{
+	sd_bus_message *reply = NULL;
+
+	ck_assert_int_ge(sd_bus_call_method_async(bus, NULL, destination, path, interface, method,
+						  bus_on_reply, &reply, ""),
+			 0);
+	while (!reply) {
+		sd_bus_process(bus, NULL);
+		ck_assert_int_ge(sd_event_run(event, 1000), 0);
+	}
+	return reply;
 }
 
 #endif

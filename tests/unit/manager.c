@@ -47,28 +47,9 @@ static void tear_down(void)
 	bus_daemon_stop(&daemon_);
 }
 
-static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-	sd_bus_message **ret = userdata;
-
-	*ret = sd_bus_message_ref(reply);
-	return 0;
-}
-
-/* The reply to a call while the loop of the service goes round in the same thread. */
 static sd_bus_message *call(sd_bus *bus, const char *destination, const char *method)
 {
-	sd_bus_message *reply = NULL;
-
-	ck_assert_int_ge(sd_bus_call_method_async(bus, NULL, destination, TV_BUS_PATH,
-						  TV_BUS_NAME ".Manager", method, on_reply, &reply,
-						  ""),
-			 0);
-	while (!reply) {
-		sd_bus_process(bus, NULL);
-		ck_assert_int_ge(sd_event_run(event, 1000), 0);
-	}
-	return reply;
+	return bus_call(event, bus, destination, TV_BUS_PATH, TV_BUS_NAME ".Manager", method);
 }
 
 static int connect_fd(sd_bus *bus)
@@ -118,8 +99,8 @@ START_TEST(version)
 		reply = NULL;
 		ck_assert_int_ge(sd_bus_call_method_async(
 					 ways[i].bus, NULL, ways[i].destination, TV_BUS_PATH,
-					 "org.freedesktop.DBus.Properties", "Get", on_reply, &reply,
-					 "ss", TV_BUS_NAME ".Manager", "Version"),
+					 "org.freedesktop.DBus.Properties", "Get", bus_on_reply,
+					 &reply, "ss", TV_BUS_NAME ".Manager", "Version"),
 				 0);
 		while (!reply) {
 			sd_bus_process(ways[i].bus, NULL);
