@@ -7,6 +7,7 @@
 
 #include "common/cleanup.h"
 #include "common/file.h"
+#include "rtl-model/target.h"
 
 enum {
 	FILE_LIMIT = 64 * 1024
@@ -40,27 +41,6 @@ enum {
 	KEYS = TV_ARRAY_SIZE(tv_config_keys)
 };
 const size_t tv_config_key_count = KEYS;
-
-struct suffix {
-	const char *text;
-	uint64_t factor;
-};
-static const struct suffix count_suffixes[] = { { "", 1 }, { 0 } };
-static const struct suffix byte_suffixes[] = {
-	{ "", 1 }, { "K", 1 << 10 }, { "M", 1 << 20 }, { "G", 1 << 30 }, { 0 }
-};
-static const struct suffix time_suffixes[] = {
-	{ "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", 1000000000 }, { 0 }
-};
-
-static const struct {
-	const struct suffix *suffixes;
-	const char *expected;
-} units[] = {
-	[TV_CONFIG_COUNT] = { count_suffixes, "a number such as 64" },
-	[TV_CONFIG_BYTES] = { byte_suffixes, "bytes such as 4096, 64K, 256M or 1G" },
-	[TV_CONFIG_TIME] = { time_suffixes, "a time such as 100us, 500ms or 2s" },
-};
 
 static uint64_t *value_of(struct tv_config *config, const struct tv_config_key *key)
 {
@@ -98,8 +78,13 @@ static bool span_is(struct span span, const char *text)
 	return strlen(text) == (size_t)span.length && !memcmp(span.at, text, strlen(text));
 }
 
+struct suffix {
+	const char *text;
+	uint64_t factor;
+};
+
 /* Digits and a suffix. Returns 0, or -EINVAL if it is no such thing or more than 64 bits hold. */
-static int parse_value(struct span span, const struct suffix *suffixes, uint64_t *ret)
+static int parse_number(struct span span, const struct suffix *suffixes, uint64_t *ret)
 {
 	struct span rest = span;
 	uint64_t value = 0;
@@ -115,6 +100,68 @@ static int parse_value(struct span span, const struct suffix *suffixes, uint64_t
 			return __builtin_mul_overflow(value, suffixes->factor, ret) ? -EINVAL : 0;
 	return -EINVAL;
 }
+
+static int parse_count(struct span span, uint64_t *ret)
+{
+	static const struct suffix suffixes[] = { { "", 1 }, { 0 } };
+
+	return parse_number(span, suffixes, ret);
+}
+
+static int parse_bytes(struct span span, uint64_t *ret)
+{
+	static const struct suffix suffixes[] = {
+		{ "", 1 }, { "K", 1 << 10 }, { "M", 1 << 20 }, { "G", 1 << 30 }, { 0 }
+	};
+
+	return parse_number(span, suffixes, ret);
+}
+
+static int parse_time(struct span span, uint64_t *ret)
+{
+	static const struct suffix suffixes[] = {
+		{ "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", 1000000000 }, { 0 }
+	};
+
+	return parse_number(span, suffixes, ret);
+}
+
+static int parse_software(struct span span, uint64_t *ret)
+{
+	static const char *const names[] = {
+		[TV_SOFTWARE_AUTO] = "auto",
+		[TV_SOFTWARE_ALWAYS] = "always",
+		[TV_SOFTWARE_NEVER] = "never",
+	};
+
+	for (unsigned int i = 0; i < TV_ARRAY_SIZE(names); i++)
+		if (span_is(span, names[i])) {
+			*ret = i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+static int parse_target(struct span span, uint64_t *ret)
+{
+	for (unsigned int i = 0; tv_target_at(i); i++)
+		if (span_is(span, tv_target_at(i)->name)) {
+			*ret = i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+static const struct {
+	int (*parse)(struct span span, uint64_t *ret);
+	const char *expected;
+} units[] = {
+	[TV_CONFIG_COUNT] = { parse_count, "a number such as 64" },
+	[TV_CONFIG_BYTES] = { parse_bytes, "bytes such as 4096, 64K, 256M or 1G" },
+	[TV_CONFIG_TIME] = { parse_time, "a time such as 100us, 500ms or 2s" },
+	[TV_CONFIG_SOFTWARE] = { parse_software, "auto, always or never" },
+	[TV_CONFIG_TARGET] = { parse_target, "the name of a target such as zcu102" },
+};
 
 struct parser {
 	struct tv_config *config;
@@ -149,7 +196,7 @@ static int set_key(struct parser *parser, size_t index, struct span span, struct
 	if (parser->lines[index])
 		return fail(parser, error, "%s is set on line %u already", key->name,
 			    parser->lines[index]);
-	if (parse_value(span, units[key->unit].suffixes, &value) < 0)
+	if (units[key->unit].parse(span, &value) < 0)
 		return fail(parser, error, "%s is \"%.*s\", expected %s", key->name, span.length,
 			    span.at, units[key->unit].expected);
 	if (value < key->least || value > key->most)

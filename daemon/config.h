@@ -17,15 +17,28 @@ enum tv_config_unit {
 	TV_CONFIG_COUNT, /* 64 */
 	TV_CONFIG_BYTES, /* 4096, 64K, 256M, 1G: powers of 1024 */
 	TV_CONFIG_TIME, /* 100us, 500ms, 2s: kept in ns */
+	TV_CONFIG_SOFTWARE, /* enum tv_software */
+	TV_CONFIG_TARGET, /* the name of one: its index in tv_target_at() */
+};
+
+/* Whether there is a device in software. */
+enum tv_software {
+	TV_SOFTWARE_AUTO, /* while no other device is there */
+	TV_SOFTWARE_ALWAYS,
+	TV_SOFTWARE_NEVER,
 };
 
 /* What else there is besides the limits of resources: section, key, field, unit, default, least,
  * most. */
 #define TV_CONFIG_SETTINGS(X)                                                                      \
+	/* replies that wait in the daemon on a client's own connection, which is then closed */   \
+	X(Limits, MaxUnreadReplies, max_unread, COUNT, 1024, 1, 1 << 20)                           \
 	/* a program that takes longer is refused when it is loaded */                             \
 	X(Limits, MaxJobTime, max_job_time, TIME, 500000000, 1000, 60000000000)                    \
 	/* after which a waiting request goes before those of higher priority */                   \
-	X(Scheduler, AgeingTime, ageing_time, TIME, 1000000000, 1000000, 3600000000000)
+	X(Scheduler, AgeingTime, ageing_time, TIME, 1000000000, 1000000, 3600000000000)            \
+	X(Devices, Software, software, SOFTWARE, TV_SOFTWARE_AUTO, 0, TV_SOFTWARE_NEVER)           \
+	X(Devices, SoftwareTarget, software_target, TARGET, 0, 0, UINT64_MAX)
 
 struct tv_config {
 	struct tv_limits limits;

@@ -9,6 +9,7 @@
 struct tv_peer {
 	struct tv_held held;
 	struct tv_manager *manager;
+	uid_t uid;
 	sd_bus *bus;
 	sd_event_source *closing; /* the bus cannot be released from within its own callbacks */
 	struct tv_peer *next, **here;
@@ -20,6 +21,7 @@ void tv_peer_free(struct tv_peer *peer)
 	if (peer->next)
 		peer->next->here = peer->here;
 	tv_client_let_go(&peer->held);
+	tv_quota_release(peer->manager->quota, peer->uid, TV_RESOURCE_CONNECTIONS, 1);
 	sd_event_source_disable_unref(peer->closing);
 	if (peer->bus) {
 		sd_bus_detach_event(peer->bus);
@@ -91,17 +93,25 @@ static int start(struct tv_peer *peer, struct tv_client *client, int fd)
 int tv_peer_new(struct tv_manager *manager, struct tv_client *client, int *ret_fd,
 		struct tv_error *error)
 {
-	struct tv_peer *peer = calloc(1, sizeof(*peer));
+	struct tv_peer *peer;
 	int fds[2], r;
 
-	if (!peer)
+	r = tv_quota_charge(manager->quota, client->uid, TV_RESOURCE_CONNECTIONS, 1, error);
+	if (r < 0)
+		return r;
+	peer = calloc(1, sizeof(*peer));
+	if (!peer) {
+		tv_quota_release(manager->quota, client->uid, TV_RESOURCE_CONNECTIONS, 1);
 		return tv_error_oom(error);
+	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0) {
 		r = tv_error_set(error, -errno, "a socket pair: %s", strerror(errno));
+		tv_quota_release(manager->quota, client->uid, TV_RESOURCE_CONNECTIONS, 1);
 		free(peer);
 		return r;
 	}
 	peer->manager = manager;
+	peer->uid = client->uid;
 	peer->held.release = release;
 	peer->next = manager->peers;
 	peer->here = &manager->peers;
@@ -125,7 +135,7 @@ bool tv_peer_check(struct tv_manager *manager, sd_bus *bus)
 	uint64_t unread;
 
 	if (bus == manager->bus || sd_bus_get_n_queued_write(bus, &unread) < 0 ||
-	    unread <= TV_PEER_UNREAD_MAX)
+	    unread <= manager->config.max_unread)
 		return true;
 	while (peer && peer->bus != bus)
 		peer = peer->next;

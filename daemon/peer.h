@@ -8,12 +8,8 @@
 
 #include "daemon/manager.h"
 
-/* Replies that may wait in the daemon for a client to read them; beyond that its own connection
- * is closed. */
-#define TV_PEER_UNREAD_MAX 1024
-
 /* A new one; *ret_fd is the client's end, the caller's to close. It ends when the client closes
- * it, does not read, or leaves the bus. */
+ * it, leaves more than MaxUnreadReplies unread, or leaves the bus. -EDQUOT. */
 int tv_peer_new(struct tv_manager *manager, struct tv_client *client, int *ret_fd,
 		struct tv_error *error);
 void tv_peer_free(struct tv_peer *peer);

@@ -20,14 +20,14 @@
 	/* models that are loaded; one that is shared counts with each uid that loaded it */       \
 	X(MODELS, MaxModelsPerUser, 32, MaxModels, 256, COUNT)                                     \
 	X(SESSIONS, MaxSessionsPerUser, 64, MaxSessions, 1024, COUNT)                              \
-	/* requests that wait or run */                                                            \
+	/* runs, and other calls, that wait or are under way */                                    \
 	X(JOBS, MaxJobsPerUser, 256, MaxJobs, 8192, COUNT)                                         \
 	/* memory of models and sessions */                                                        \
 	X(BYTES, MaxBytesPerUser, 256 << 20, MaxBytes, 1 << 30, BYTES)                             \
 	/* connections of clients' own, past the bus */                                            \
 	X(CONNECTIONS, MaxConnectionsPerUser, 16, MaxConnections, 128, COUNT)                      \
-	/* replies that their callers have not read yet */                                         \
-	X(REPLIES, MaxRepliesPerUser, 1024, MaxReplies, 16384, COUNT)
+	/* models that are being read: a file that does not answer keeps a thread waiting */       \
+	X(LOADS, MaxLoadsPerUser, 2, MaxLoads, 8, COUNT)
 
 enum tv_resource {
 #define X(resource, ...) TV_RESOURCE_##resource,

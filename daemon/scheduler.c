@@ -288,6 +288,15 @@ uint64_t tv_scheduler_next_expiry(const struct tv_scheduler *scheduler)
 	return scheduler->expiries.root ? scheduler->expiries.root->key + 1 : TV_NO_DEADLINE;
 }
 
+size_t tv_scheduler_waiting(const struct tv_scheduler *scheduler, unsigned int target)
+{
+	size_t count = 0;
+
+	for (enum tv_priority p = 0; p < TV_PRIORITY_COUNT; p++)
+		count += scheduler->pools[target].classes[p].waiting.count;
+	return count;
+}
+
 struct tv_scheduler_request *tv_scheduler_expire(struct tv_scheduler *scheduler, uint64_t now)
 {
 	struct tv_scheduler_request *request;

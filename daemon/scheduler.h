@@ -168,6 +168,9 @@ struct tv_scheduler_request *tv_scheduler_next(struct tv_scheduler *scheduler, u
 void tv_scheduler_done(struct tv_scheduler *scheduler, struct tv_scheduler_request *request,
 		       uint64_t now, uint64_t used);
 
+/* How many requests wait for devices of a target. */
+size_t tv_scheduler_waiting(const struct tv_scheduler *scheduler, unsigned int target);
+
 /* Takes out and returns a request that waits and cannot end by its deadline any more, or NULL. */
 struct tv_scheduler_request *tv_scheduler_expire(struct tv_scheduler *scheduler, uint64_t now);
 

@@ -24,12 +24,20 @@ struct tv_task {
 
 struct tv_workers;
 
+/* How long tv_workers_free() waits, ms. */
+#define TV_WORKERS_PATIENCE 1000
+
 int tv_workers_new(sd_event *event, unsigned int threads, struct tv_workers **ret,
 		   struct tv_error *error);
-/* Waits for tasks that run, and calls done() of all. */
-void tv_workers_free(struct tv_workers *workers);
+/* Waits for tasks that run, and calls done() of all. A task that does not come to its end, because
+ * a file system does not answer, is left alone with what it has; false then. */
+bool tv_workers_free(struct tv_workers *workers);
 TV_DEFINE_CLEANUP(struct tv_workers *, tv_workers_free)
 
 void tv_workers_submit(struct tv_workers *workers, struct tv_task *task);
+
+/* Has a worker release something: large mappings take their time. Without memory for that, or
+ * workers (NULL), it is done here and now. */
+void tv_workers_release(struct tv_workers *workers, void (*release)(void *), void *what);
 
 #endif

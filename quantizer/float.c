@@ -258,31 +258,3 @@ int tv_float_run(struct tv_float_runner *runner, const uint8_t *rgb, tv_float_ob
 	memcpy(logits, value, network->architecture.classes * sizeof(*logits));
 	return 0;
 }
-
-/* Whether class a stands before class b: the larger logit, numbers before NaN, the lower index. */
-static bool is_better(const float *logits, unsigned int a, unsigned int b)
-{
-	if (isnan(logits[a]) != isnan(logits[b]))
-		return isnan(logits[b]);
-	if (logits[a] != logits[b] && !isnan(logits[a]))
-		return logits[a] > logits[b];
-	return a < b;
-}
-
-void tv_top_k(const float *logits, unsigned int classes, unsigned int k, unsigned int *ret)
-{
-	unsigned int count = 0;
-
-	for (unsigned int next = 0; next < classes; next++) {
-		unsigned int place = count;
-
-		while (place > 0 && is_better(logits, next, ret[place - 1]))
-			place--;
-		if (place == k)
-			continue;
-		if (count < k)
-			count++;
-		memmove(ret + place + 1, ret + place, (count - 1 - place) * sizeof(*ret));
-		ret[place] = next;
-	}
-}

@@ -34,8 +34,4 @@ void tv_float_runner_round_divisors(struct tv_float_runner *runner, tv_float_div
 int tv_float_run(struct tv_float_runner *runner, const uint8_t *rgb, tv_float_observer observer,
 		 void *userdata, float *logits);
 
-/* The k best classes, best first; equal values in the order of their index, NaN after all numbers.
- * ret: k indices, of which the first min(k, classes) are written. */
-void tv_top_k(const float *logits, unsigned int classes, unsigned int k, unsigned int *ret);
-
 #endif

@@ -8,6 +8,7 @@
 
 #include "common/parallel.h"
 #include "common/progress.h"
+#include "model/answer.h"
 #include "quantizer/emit.h"
 #include "quantizer/float.h"
 

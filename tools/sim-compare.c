@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "common/parallel.h"
+#include "model/answer.h"
 #include "tools/sim-compare.h"
 
 #define LAYER_IMAGES 32

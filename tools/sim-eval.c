@@ -9,6 +9,7 @@
 
 #include "common/parallel.h"
 #include "common/progress.h"
+#include "model/answer.h"
 #include "quantizer/float.h"
 #include "tools/sim-subject.h"
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* triovit-sim run: what is in these images? */
 #include <getopt.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "quantizer/float.h"
+#include "model/answer.h"
 #include "tools/sim-subject.h"
 
 #define TOP 5
@@ -17,12 +16,6 @@ struct run_options {
 	struct tv_folder_image *images;
 	size_t count;
 	bool json;
-};
-
-/* One of an image's best classes. */
-struct guess {
-	unsigned int class;
-	double probability;
 };
 
 static int parse(const struct sim_command *self, int argc, char **argv, struct run_options *ret)
@@ -63,24 +56,8 @@ static int parse(const struct sim_command *self, int argc, char **argv, struct r
 	return SIM_GO_ON;
 }
 
-/* The best classes and their shares of the softmax. Returns how many. */
-static unsigned int guess(const float *logits, unsigned int classes, struct guess ret[TOP])
-{
-	unsigned int best[TOP], count = classes < TOP ? classes : TOP;
-	double sum = 0;
-
-	tv_top_k(logits, classes, count, best);
-	for (unsigned int i = 0; i < classes; i++)
-		sum += exp((double)(logits[i] - logits[best[0]]));
-	for (unsigned int i = 0; i < count; i++) {
-		ret[i].class = best[i];
-		ret[i].probability = exp((double)(logits[best[i]] - logits[best[0]])) / sum;
-	}
-	return count;
-}
-
 static int print_text(const struct sim_subject *subject, const char *path,
-		      const struct guess *guesses, unsigned int count, struct tv_error *error)
+		      const struct tv_answer *answers, unsigned int count, struct tv_error *error)
 {
 	_cleanup_free_ char *name = strdup(path);
 
@@ -88,27 +65,27 @@ static int print_text(const struct sim_subject *subject, const char *path,
 		return tv_error_oom(error);
 	printf("%s\n", sim_printable(name));
 	for (unsigned int i = 0; i < count; i++) {
-		unsigned int class = guesses[i].class;
+		unsigned int class = answers[i].class;
 		_cleanup_free_ char *label = strdup(subject->labels ? subject->labels[class] : "");
 
 		if (!label)
 			return tv_error_oom(error);
-		printf("  %6.2f %%  %5u  %s\n", 100 * guesses[i].probability, class,
+		printf("  %6.2f %%  %5u  %s\n", 100 * answers[i].probability, class,
 		       sim_printable(label));
 	}
 	return 0;
 }
 
 static json_t *image_json(const struct sim_subject *subject, const char *path,
-			  const struct guess *guesses, unsigned int count)
+			  const struct tv_answer *answers, unsigned int count)
 {
 	json_auto_t *best = json_array();
 
 	for (unsigned int i = 0; i < count; i++) {
-		const char *label = subject->labels ? subject->labels[guesses[i].class] : NULL;
-		json_t *one = json_pack("{s:i, s:o, s:f}", "class", (int)guesses[i].class, "label",
+		const char *label = subject->labels ? subject->labels[answers[i].class] : NULL;
+		json_t *one = json_pack("{s:i, s:o, s:f}", "class", (int)answers[i].class, "label",
 					label ? sim_json_string(label) : json_null(), "probability",
-					guesses[i].probability);
+					answers[i].probability);
 
 		if (json_array_append_new(best, one) < 0)
 			return NULL;
@@ -120,12 +97,13 @@ static json_t *image_json(const struct sim_subject *subject, const char *path,
 static int report(const struct sim_subject *subject, const char *path, const float *logits,
 		  json_t *results, struct tv_error *error)
 {
-	struct guess guesses[TOP];
-	unsigned int count = guess(logits, subject->classes, guesses);
+	unsigned int count = subject->classes < TOP ? subject->classes : TOP;
+	struct tv_answer answers[TOP];
 
+	tv_answers(logits, subject->classes, count, answers);
 	if (!results)
-		return print_text(subject, path, guesses, count, error);
-	if (json_array_append_new(results, image_json(subject, path, guesses, count)) < 0)
+		return print_text(subject, path, answers, count, error);
+	if (json_array_append_new(results, image_json(subject, path, answers, count)) < 0)
 		return tv_error_oom(error);
 	return 0;
 }

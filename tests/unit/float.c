@@ -12,6 +12,7 @@
 
 #include "common/parallel.h"
 #include "common/safetensors.h"
+#include "model/answer.h"
 #include "quantizer/checkpoint.h"
 #include "tests/unit/directory.h"
 

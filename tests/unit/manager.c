@@ -29,13 +29,16 @@ static unsigned int count_fds(void)
 static void set_up(void)
 {
 	struct tv_error error = { 0 };
+	struct tv_config config;
 
+	tv_config_defaults(&config);
+	config.limits.user[TV_RESOURCE_CONNECTIONS] = 40;
 	tv_log_set_level(LOG_WARNING);
 	bus_daemon_start(&daemon_);
 	ck_assert_int_ge(sd_event_new(&event), 0);
 	service = bus_open(&daemon_);
 	ck_assert_int_ge(sd_bus_attach_event(service, event, 0), 0);
-	tv_assert_ok(tv_manager_new(event, service, &manager, &error), error);
+	tv_assert_ok(tv_manager_new(event, service, &config, &manager, &error), error);
 	ck_assert_int_ge(sd_bus_request_name(service, TV_BUS_NAME, 0), 0);
 }
 

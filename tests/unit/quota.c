@@ -27,7 +27,7 @@ START_TEST(limits_are_named)
 		[TV_RESOURCE_JOBS] = { "MaxJobsPerUser", "MaxJobs" },
 		[TV_RESOURCE_BYTES] = { "MaxBytesPerUser", "MaxBytes" },
 		[TV_RESOURCE_CONNECTIONS] = { "MaxConnectionsPerUser", "MaxConnections" },
-		[TV_RESOURCE_REPLIES] = { "MaxRepliesPerUser", "MaxReplies" },
+		[TV_RESOURCE_LOADS] = { "MaxLoadsPerUser", "MaxLoads" },
 	};
 	enum tv_resource resource = (enum tv_resource)_i;
 	_cleanup_(tv_quota_freep) struct tv_quota *quota = new_quota(20, 50);
