@@ -14,7 +14,7 @@ typedef void (*tv_row_reader)(const void *view, uint32_t y, uint32_t first, uint
 
 void tv_rgb_read_row(const void *rgb_view, uint32_t y, uint32_t first, uint32_t count,
 		     int16_t *const planes[3]);
-/* BT.601, limited range; a chroma sample holds for its 2 x 2 pixels (nearest, no siting). */
+/* A chroma sample holds for its 2 x 2 pixels (nearest, no siting). */
 void tv_nv12_read_row(const void *nv12_view, uint32_t y, uint32_t first, uint32_t count,
 		      int16_t *const planes[3]);
 

@@ -183,5 +183,8 @@ int tv_preprocess_nv12(const struct tv_preprocess *how, const struct tv_nv12_vie
 		return tv_error_set(error, -EINVAL,
 				    "NV12 rows %zu and %zu bytes apart for %u pixels",
 				    view->luma_stride, view->chroma_stride, view->width);
+	if (view->matrix >= TV_MATRIX_COUNT || view->range >= TV_RANGE_COUNT)
+		return tv_error_set(error, -EINVAL, "NV12 with the matrix %u and the range %u",
+				    (unsigned int)view->matrix, (unsigned int)view->range);
 	return preprocess(how, &source, ret, error);
 }

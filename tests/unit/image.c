@@ -216,13 +216,33 @@ static void assert_level(uint8_t found, double exact, const char *what)
 	ck_assert_msg(fabs(found - exact) < 0.54, "%s: %d, exactly %f", what, found, exact);
 }
 
+/* The standards: the parts that red and blue have in luma, and what a code of luma and one of chroma
+ * is worth. */
+static const struct {
+	enum tv_matrix matrix;
+	enum tv_range range;
+	double red, blue;
+	int black;
+	double luma, chroma;
+} colours[] = {
+	{ TV_MATRIX_BT601, TV_RANGE_LIMITED, 0.299, 0.114, 16, 255.0 / 219.0, 255.0 / 224.0 },
+	{ TV_MATRIX_BT601, TV_RANGE_FULL, 0.299, 0.114, 0, 1.0, 1.0 },
+	{ TV_MATRIX_BT709, TV_RANGE_LIMITED, 0.2126, 0.0722, 16, 255.0 / 219.0, 255.0 / 224.0 },
+	{ TV_MATRIX_BT709, TV_RANGE_FULL, 0.2126, 0.0722, 0, 1.0, 1.0 },
+};
+
 /* Every luma with chroma all over its range, forbidden codes included. */
 START_TEST(test_nv12_levels)
 {
 	enum { SIDE = 256 };
 	static uint8_t luma[SIDE * SIDE], chroma[SIDE * SIDE / 2], found[SIDE * SIDE * 3];
 	const struct tv_preprocess how = { .size = SIDE, .resize = SIDE };
-	const struct tv_nv12_view view = { luma, chroma, SIDE, SIDE, SIDE, SIDE };
+	const unsigned int colour = (unsigned int)_i / 8;
+	const struct tv_nv12_view view = {
+		luma, chroma, SIDE, SIDE, SIDE, SIDE, colours[colour].matrix, colours[colour].range,
+	};
+	const double red = colours[colour].red, blue = colours[colour].blue;
+	const double green = 1.0 - red - blue;
 	struct tv_error error = { 0 };
 
 	for (unsigned int y = 0; y < SIDE; y++)
@@ -238,16 +258,16 @@ START_TEST(test_nv12_levels)
 	for (unsigned int y = 0; y < SIDE; y++)
 		for (unsigned int x = 0; x < SIDE; x++) {
 			const uint8_t *pair = chroma + y / 2 * SIDE + x / 2 * 2;
-			double grey = 255.0 / 219.0 * (luma[y * SIDE + x] - 16);
-			double cb = 255.0 / 224.0 * (pair[0] - 128);
-			double cr = 255.0 / 224.0 * (pair[1] - 128);
+			double grey = colours[colour].luma *
+				      (luma[y * SIDE + x] - colours[colour].black);
+			/* What blue and red are above grey. */
+			double cb = colours[colour].chroma * 2.0 * (1.0 - blue) * (pair[0] - 128);
+			double cr = colours[colour].chroma * 2.0 * (1.0 - red) * (pair[1] - 128);
 			const uint8_t *pixel = found + (y * SIDE + x) * 3;
 
-			assert_level(pixel[0], grey + 1.402 * cr, "red");
-			assert_level(pixel[1],
-				     grey - 1.772 * 0.114 / 0.587 * cb - 1.402 * 0.299 / 0.587 * cr,
-				     "green");
-			assert_level(pixel[2], grey + 1.772 * cb, "blue");
+			assert_level(pixel[0], grey + cr, "red");
+			assert_level(pixel[1], grey - (blue * cb + red * cr) / green, "green");
+			assert_level(pixel[2], grey + cb, "blue");
 		}
 }
 END_TEST
@@ -348,6 +368,8 @@ START_TEST(test_refuses_nv12)
 		{ { NULL, NULL, 8, 7, 8, 8 }, "an NV12 image of 8x7 pixels, both even" },
 		{ { NULL, NULL, 8, 8, 7, 8 }, "NV12 rows 7 and 8 bytes apart for 8 pixels" },
 		{ { NULL, NULL, 8, 8, 8, 7 }, "NV12 rows 8 and 7 bytes apart for 8 pixels" },
+		{ { NULL, NULL, 8, 8, 8, 8, 2, 0 }, "NV12 with the matrix 2 and the range 0" },
+		{ { NULL, NULL, 8, 8, 8, 8, 0, 2 }, "NV12 with the matrix 0 and the range 2" },
 	};
 	const struct tv_preprocess how = { .size = 4, .resize = 4 };
 	struct tv_error error = { 0 };
@@ -368,10 +390,10 @@ int main(void)
 	tcase_add_test(tests, test_white);
 	tcase_add_loop_test(tests, test_extreme_sides, 0, 6);
 	tcase_add_test(tests, test_middle);
-	tcase_add_loop_test(tests, test_nv12_levels, 0, 8);
+	tcase_add_loop_test(tests, test_nv12_levels, 0, 8 * TV_ARRAY_SIZE(colours));
 	tcase_add_loop_test(tests, test_nv12_resize, 0, 6);
 	tcase_add_loop_test(tests, test_refuses_rgb, 0, 10);
-	tcase_add_loop_test(tests, test_refuses_nv12, 0, 5);
+	tcase_add_loop_test(tests, test_refuses_nv12, 0, 7);
 	suite_add_tcase(suite, tests);
 	return tv_unit_main(suite);
 }
