@@ -91,7 +91,10 @@ int tv_call_not_found(sd_bus *bus, const char *path, sd_bus_error *ret)
 	sd_bus_message *message = sd_bus_get_current_message(bus);
 	const char *called = message ? sd_bus_message_get_path(message) : NULL;
 
-	return called && !strcmp(called, path) ? tv_call_error(-ENOENT, &why, ret) : 0;
+	/* The folder of objects of a kind is there: it can be listed. */
+	if (!called || strcmp(called, path) || !strchr(path + strlen(TV_BUS_PATH "/"), '/'))
+		return 0;
+	return tv_call_error(-ENOENT, &why, ret);
 }
 
 /* --- descriptors ----------------------------------------------------------------------------- */

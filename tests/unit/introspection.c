@@ -140,6 +140,44 @@ static void compare_object(struct way *way, const char *path, const char *interf
 	sd_bus_message_unref(reply);
 }
 
+/* The children that a path tells of, for who draws the tree. */
+static unsigned int count_children(struct way *way, const char *path)
+{
+	sd_bus_message *reply = bus_call(service.event, way->bus, way->destination, path,
+					 "org.freedesktop.DBus.Introspectable", "Introspect");
+	unsigned int count = 0;
+	const char *xml;
+
+	ck_assert_reply(reply);
+	ck_assert_int_gt(sd_bus_message_read(reply, "s", &xml), 0);
+	for (; (xml = strstr(xml, "<node name=")); xml++)
+		count++;
+	sd_bus_message_unref(reply);
+	return count;
+}
+
+/* Everybody sees what is theirs. */
+START_TEST(tree)
+{
+	struct way way = way_open(), other = way_open();
+	_cleanup_free_ char *model = way_load_good(&way);
+	struct session session = session_open(&way, model, 1, 1);
+
+	ck_assert_uint_eq(count_children(&way, TV_BUS_PATH), 3);
+	ck_assert_uint_eq(count_children(&way, TV_BUS_PATH "/devices"), 1);
+	ck_assert_uint_eq(count_children(&way, TV_BUS_PATH "/models"), 1);
+	ck_assert_uint_eq(count_children(&way, TV_BUS_PATH "/sessions"), 1);
+	ck_assert_uint_eq(count_children(&other, TV_BUS_PATH "/models"), 1);
+	ck_assert_uint_eq(count_children(&other, TV_BUS_PATH "/sessions"), 0);
+	assert_refused(way_call(&other, session.path, "Session", "Close", ""), "NotFound", "");
+	assert_refused(way_call(&way, TV_BUS_PATH "/models/0", "Model", "Unload", ""), "NotFound",
+		       "no such object");
+	session_done(&session);
+	way_close(&other);
+	way_close(&way);
+}
+END_TEST
+
 START_TEST(page_and_daemon_say_the_same)
 {
 	struct way way = way_open();
@@ -163,6 +201,7 @@ static Suite *suite(void)
 	TCase *t = tcase_create("introspection");
 
 	tcase_add_checked_fixture(t, service_set_up, service_tear_down);
+	tcase_add_test(t, tree);
 	tcase_add_test(t, page_and_daemon_say_the_same);
 	suite_add_tcase(s, t);
 	return s;
