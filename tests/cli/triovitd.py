@@ -15,6 +15,8 @@ import tap
 
 daemon = tap.Program(sys.argv[1])
 UNIT = pathlib.Path(sys.argv[2])
+sim = tap.Program(sys.argv[3])
+quantize = tap.Program(sys.argv[4])
 NAME = 'org.triovit.Accelerator1'
 
 
@@ -58,13 +60,17 @@ class Bus:
 class Running:
     """A daemon that serves, until the end of the block."""
 
-    def __init__(self, bus):
-        self.process = subprocess.Popen([*daemon.command, '--address', bus.address],
-                                        stderr=subprocess.PIPE, text=True)
-        ready, _, _ = select.select([self.process.stderr], [], [], 60)
-        assert ready, 'no word within a minute'
-        line = self.process.stderr.readline()
-        assert 'serves as' in line, line
+    def __init__(self, bus, *arguments):
+        self.process = subprocess.Popen(
+            [*daemon.command, '--address', bus.address, *map(str, arguments)],
+            stderr=subprocess.PIPE, text=True)
+        self.log = ''
+        while 'serves as' not in self.log:
+            ready, _, _ = select.select([self.process.stderr], [], [], 60)
+            assert ready, 'no word within a minute'
+            line = self.process.stderr.readline()
+            assert line, f'it has ended: {self.log}'
+            self.log += line
 
     def __enter__(self):
         return self
@@ -168,6 +174,114 @@ def test_sandbox(folder):
     done = subprocess.run(['systemd-analyze', 'verify', '--man=no', str(unit)],
                           capture_output=True, text=True, timeout=60)
     assert 'triovitd.service' not in done.stderr, done.stderr
+
+
+MANAGER = (NAME, '/org/triovit/Accelerator1', NAME + '.Manager')
+
+
+def paths(bus, kind):
+    """the objects of a kind that everybody sees"""
+    done = bus.call('tree', '--list', NAME)
+    assert done.returncode == 0, done
+    return [line for line in done.stdout.splitlines() if f'/{kind}/' in line]
+
+
+def devices(bus):
+    """target and state of each"""
+    return [tuple(bus.call('get-property', NAME, path, NAME + '.Device', name).stdout.split('"')[1]
+                  for name in ('Target', 'State')) for path in paths(bus, 'devices')]
+
+
+def test_devices(folder):
+    """the configuration and the command line say which devices in software there are"""
+    config = folder / 'triovitd.conf'
+    with Bus(folder) as bus:
+        for text, arguments, targets in (
+                (None, [], ['zcu102']),
+                ('', [], ['zcu102']),
+                ('[Devices]\nSoftwareTarget=zc706\n', [], ['zc706']),
+                ('[Devices]\nSoftware=always\n', [], ['zcu102']),
+                ('[Devices]\nSoftware=never\n', [], []),
+                ('[Devices]\nSoftware=never\n', ['--software', 'kv260', '--software', 'kv260'],
+                 ['kv260', 'kv260'])):
+            if text is not None:
+                config.write_text(text)
+                arguments = ['--config', config, *arguments]
+            with Running(bus, *arguments):
+                assert devices(bus) == [(target, 'ready') for target in targets], text
+                # To come and to go, as others do when they are plugged.
+                added = bus.call('call', *MANAGER, 'AddSoftware', 's', 'zynq7020')
+                path = re.fullmatch(r'o "(.*)"\n', added.stdout)[1]
+                assert path in paths(bus, 'devices')
+                assert not bus.call('call', NAME, path, NAME + '.Device', 'Remove').returncode
+                assert path not in paths(bus, 'devices')
+                done = bus.call('call', NAME, path, NAME + '.Device', 'Remove')
+                assert 'no such object' in done.stderr, done
+                done = bus.call('call', *MANAGER, 'AddSoftware', 's', 'zcu103')
+                assert "no target 'zcu103'" in done.stderr, done
+
+
+def test_configuration(folder):
+    """what is wrong with a configuration is said with its line, with an exit code of its own"""
+    config = folder / 'triovitd.conf'
+    config.write_text('[Limits]\nMaxJobs=many\n')
+    daemon('--config', config).expect(6, f'{config}:2: MaxJobs is "many"')
+    daemon('--config', folder / 'none').expect(6, 'No such file')
+    daemon('--software', 'zcu103').expect(2, "no target 'zcu103'")
+    # The service manager does not try again what cannot go well.
+    assert re.search(r'^RestartPreventExitStatus=2 6$', UNIT.read_text(), re.M)
+    config.write_text('[Limits]\nMaxJobs=77\nMaxJobTime=20ms\n')
+    with Bus(folder) as bus, Running(bus, '--config', config):
+        done = bus.call('get-property', *MANAGER, 'Limits')
+        assert '"MaxJobs" 77 ' in done.stdout and '"MaxJobsPerUser" 256 ' in done.stdout, done
+        assert bus.call('get-property', *MANAGER, 'MaxJobUSec').stdout == 't 20000\n'
+
+
+def small_model(folder, name):
+    """A random network at 32x32."""
+    checkpoint, path = folder / 'small-checkpoint.safetensors', folder / name
+    sim('random', 'b0', '--size', 32, '--classes', 16, '-o', checkpoint).expect(0)
+    quantize(checkpoint, '--calibrate', tap.SOURCE / 'demo/images', '--limit', 4, '-o', path,
+             '--quiet').expect(0)
+    return path
+
+
+def test_models(folder):
+    """models of the administrator's folder are there for everybody, from the start"""
+    models = folder / 'models'
+    models.mkdir()
+    good = small_model(models, 'small.b0.safetensors')
+    (models / 'small-checkpoint.safetensors').unlink(missing_ok=True)
+    good.chmod(0o644)
+    for name in ('writable', 'link', 'garbage', '.hidden'):
+        shutil.copy(good, models / f'{name}.safetensors')
+    (models / 'writable.safetensors').chmod(0o666)
+    (models / 'link.safetensors').unlink()
+    (models / 'link.safetensors').symlink_to(good)
+    (models / 'garbage.safetensors').write_bytes(b'garbage')
+    (models / 'folder').mkdir()
+    with Bus(folder) as bus, Running(bus, '--models', models) as running:
+        model, = paths(bus, 'models')
+        for name, value in (('Name', 's "small"\n'), ('Public', 'b true\n'), ('Width', 'u 32\n')):
+            assert bus.call('get-property', NAME, model, NAME + '.Model', name).stdout == value
+        for name in ('writable', 'link', 'garbage', 'folder'):
+            assert name in running.log, (name, running.log)
+        assert 'hidden' not in running.log
+        image = ['3072', *map(str, (i * 7 % 256 for i in range(3072)))]
+        done = bus.call('call', NAME, model, NAME + '.Model', 'Run', 'aya{sv}', *image, '1', 'top',
+                        'u', '1')
+        assert done.stdout.startswith('aya{sv} 32 ') and '"top" aa(usd) 1 1 ' in done.stdout, done
+    models.chmod(0o777)
+    with Bus(folder) as bus:
+        daemon('--address', bus.address, '--models', models).expect(1, 'others than root')
+        models.chmod(0o755)
+        # Nothing to run it on is no reason to restart again and again.
+        config = folder / 'triovitd.conf'
+        config.write_text('[Devices]\nSoftware=never\n')
+        with Running(bus, '--models', models, '--config', config):
+            model, = paths(bus, 'models')
+            done = bus.call('call', *MANAGER, 'OpenSession', 'oa{sv}', model, '0')
+            assert 'no program for runs of 1 image on a device that is there' in done.stderr, done
 
 
 sys.exit(tap.main(globals()))
