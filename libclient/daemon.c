@@ -82,6 +82,7 @@ static int read_usage(sd_bus_message *message, void *daemon)
 static const struct tv_field fields[] = {
 	{ "Version", "s", offsetof(struct daemon, info.version), NULL },
 	{ "MaxJobUSec", "t", offsetof(struct daemon, info.max_job_usec), NULL },
+	{ "BytesCopied", "t", offsetof(struct daemon, info.bytes_copied), NULL },
 	{ "Limits", "a{st}", 0, read_limits },
 	{ "Usage", "a{st}", 0, read_usage },
 	{ 0 },

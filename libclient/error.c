@@ -16,7 +16,7 @@ static const struct code {
 	{ TV_BUS_ERROR "NoProgram", ENOEXEC },
 	{ TV_BUS_ERROR "JobTooLong", EFBIG },
 	{ TV_BUS_ERROR "NotFound", ENOENT },
-	{ TV_BUS_ERROR "SlotBusy", EBUSY },
+	{ TV_BUS_ERROR "Busy", EBUSY },
 	{ TV_BUS_ERROR "LimitExceeded", EDQUOT },
 	{ TV_BUS_ERROR "DeadlineImpossible", EAGAIN },
 	{ TV_BUS_ERROR "DeadlineMissed", ETIME },

@@ -73,6 +73,7 @@ static const struct tv_field fields[] = {
 	{ "Classes", "u", offsetof(struct triovit_model, info.classes), NULL },
 	{ "LogitScale", "d", offsetof(struct triovit_model, info.logit_scale), NULL },
 	{ "Size", "t", offsetof(struct triovit_model, info.size), NULL },
+	{ "Runs", "t", offsetof(struct triovit_model, info.runs), NULL },
 	{ "Public", "b", offsetof(struct triovit_model, info.published), NULL },
 	{ "Labels", "as", 0, read_labels },
 	{ "Programs", "a(sutt)", 0, read_programs },

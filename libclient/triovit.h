@@ -86,7 +86,7 @@ struct triovit_device;
  * -ENOEXEC             NoProgram: none for any device that is there, or for so many images
  * -EFBIG               JobTooLong: a run of the model would take longer than the daemon allows
  * -ENOENT              NotFound: there is no such thing (any more), or it is not the caller's
- * -EBUSY               SlotBusy: a run is under way on the slot
+ * -EBUSY               Busy: a run is under way on the slot, or as many as there are slots
  * -EDQUOT              LimitExceeded: the text names the limit
  * -EAGAIN              DeadlineImpossible: going by what is queued it could not be met
  * -ETIME               DeadlineMissed
@@ -114,21 +114,18 @@ struct triovit_error {
 
 /** enum triovit_bus - the bus that the daemon is on */
 enum triovit_bus {
-	/** @TRIOVIT_BUS_SYSTEM: this machine's system bus */
-	TRIOVIT_BUS_SYSTEM,
-	/** @TRIOVIT_BUS_SESSION: the user's */
-	TRIOVIT_BUS_SESSION,
-	/** @TRIOVIT_BUS_ADDRESS: the one at a D-Bus address ("unix:path=/run/bus") */
-	TRIOVIT_BUS_ADDRESS,
-	/** @TRIOVIT_BUS_HOST: the system bus of another machine, "[user@]host", over ssh. No
-	 * descriptors can be passed: no loading, no sessions */
+	TRIOVIT_BUS_SYSTEM, /* this machine's system bus */
+	TRIOVIT_BUS_SESSION, /* the user's */
+	TRIOVIT_BUS_ADDRESS, /* the one at a D-Bus address ("unix:path=/run/bus") */
+	/* the system bus of another machine, "[user@]host", over ssh. No descriptors can be passed:
+	 * no loading, no sessions */
 	TRIOVIT_BUS_HOST,
 };
 
 /** enum triovit_open_flags - how to talk to the daemon */
 enum triovit_open_flags {
-	/** @TRIOVIT_OPEN_BUS_ONLY: all over the bus. Otherwise the library asks for a connection of
-	 * its own to the daemon, which is faster, and does without where there is none to be had */
+	/* all over the bus. Otherwise the library asks for a connection of its own to the daemon,
+	 * which is faster, and does without where there is none to be had */
 	TRIOVIT_OPEN_BUS_ONLY = 1 << 0,
 };
 
@@ -195,15 +192,16 @@ int triovit_process(struct triovit_client *client, struct triovit_error *error);
 struct triovit_limit {
 	const char *name; /* as in triovitd.conf(5) */
 	uint64_t limit; /* of a user's (MaxModelsPerUser), or of all together (MaxModels) */
-	uint64_t used; /* by all users together, in the same unit */
+	uint64_t used; /* of what all users have together; 0 where it is a user's */
 };
 
 /** struct triovit_daemon - what the daemon says of itself; allocated by the library */
 struct triovit_daemon {
-	const char *version; /* its version */
+	const char *version;
 	uint64_t max_job_usec; /* the longest run that it accepts */
+	uint64_t bytes_copied; /* of tensors: those of triovit_model_run() alone */
 	const struct triovit_limit *limits; /* limit_count of them */
-	size_t limit_count; /* number of limits */
+	size_t limit_count;
 };
 
 /**
@@ -225,7 +223,7 @@ struct triovit_device_info {
 	const char *name; /* for people */
 	const char *target; /* the hardware that programs for it are compiled for: "zcu102" */
 	const char *driver; /* "software" or "drm" */
-	const char *state; /* "ready", "failed" or "gone" */
+	const char *state; /* "testing", "ready", "failed" or "gone" */
 	uint32_t clock_khz; /* the accelerator's clock */
 	uint32_t onchip; /* bytes of memory in it */
 	uint32_t queue_length; /* runs that were queued on it */
@@ -286,8 +284,9 @@ struct triovit_model_info {
 	const char *const *labels; /* names of the classes, or NULL */
 	double logit_scale; /* what an output is to be multiplied with */
 	const struct triovit_program *programs; /* program_count of them */
-	size_t program_count; /* number of programs */
+	size_t program_count;
 	uint64_t size; /* of the package, in bytes */
+	uint64_t runs; /* that were done */
 	bool published; /* visible to all users */
 };
 
@@ -389,27 +388,22 @@ int triovit_model_publish(struct triovit_model *model, bool published, struct tr
 
 /** enum triovit_format - how pixels lie in memory */
 enum triovit_format {
-	/** @TRIOVIT_FORMAT_RGB24: one plane, 3 bytes a pixel: red, green, blue */
-	TRIOVIT_FORMAT_RGB24,
-	/** @TRIOVIT_FORMAT_NV12: two planes: a byte of luma a pixel; a byte of Cb and one of Cr for
-	 * 2 x 2 pixels. Width and height are even */
+	TRIOVIT_FORMAT_RGB24, /* one plane, 3 bytes a pixel: red, green, blue */
+	/* two planes: a byte of luma a pixel; a byte of Cb and one of Cr for 2 x 2 pixels. Width
+	 * and height are even */
 	TRIOVIT_FORMAT_NV12,
 };
 
 /** enum triovit_matrix - what luma and chroma are made of */
 enum triovit_matrix {
-	/** @TRIOVIT_MATRIX_BT601: SD video, JPEG, most cameras */
-	TRIOVIT_MATRIX_BT601,
-	/** @TRIOVIT_MATRIX_BT709: HD video */
-	TRIOVIT_MATRIX_BT709,
+	TRIOVIT_MATRIX_BT601, /* SD video, JPEG, most cameras */
+	TRIOVIT_MATRIX_BT709, /* HD video */
 };
 
 /** enum triovit_range - which codes luma and chroma take */
 enum triovit_range {
-	/** @TRIOVIT_RANGE_LIMITED: luma 16..235, chroma 16..240 */
-	TRIOVIT_RANGE_LIMITED,
-	/** @TRIOVIT_RANGE_FULL: 0..255 */
-	TRIOVIT_RANGE_FULL,
+	TRIOVIT_RANGE_LIMITED, /* luma 16..235, chroma 16..240 */
+	TRIOVIT_RANGE_FULL, /* 0..255 */
 };
 
 /** struct triovit_plane - rows of a frame */
@@ -454,7 +448,7 @@ struct triovit_run_options {
 	 * answer for 10 seconds more is given up (-ETIMEDOUT). 0: none */
 	uint64_t timeout_usec;
 	uint64_t tag; /* for triovit_session_cancel(). 0: none */
-	uint32_t top; /* the so many best classes of each image in the result. 0: none */
+	uint32_t top; /* the so many best classes of each image in the result, at most 64 */
 	uint32_t images; /* of triovit_model_run() alone; 0: 1. A session's are in its options */
 };
 
@@ -518,12 +512,9 @@ int triovit_model_run_async(struct triovit_model *model, const void *input, size
 
 /** enum triovit_priority - whose runs come first */
 enum triovit_priority {
-	/** @TRIOVIT_PRIORITY_NORMAL: the default */
-	TRIOVIT_PRIORITY_NORMAL,
-	/** @TRIOVIT_PRIORITY_LOW: what can wait; it does not wait forever */
-	TRIOVIT_PRIORITY_LOW,
-	/** @TRIOVIT_PRIORITY_HIGH: polkit says who may */
-	TRIOVIT_PRIORITY_HIGH,
+	TRIOVIT_PRIORITY_NORMAL, /* the default */
+	TRIOVIT_PRIORITY_LOW, /* what can wait; it does not wait forever */
+	TRIOVIT_PRIORITY_HIGH, /* polkit says who may */
 };
 
 /** struct triovit_session_options - what kind of session */
@@ -606,10 +597,8 @@ const int16_t *triovit_session_output(const struct triovit_session *session, uin
 
 /** enum triovit_access - what the processor is going to do with memory */
 enum triovit_access {
-	/** @TRIOVIT_ACCESS_READ: look at outputs */
-	TRIOVIT_ACCESS_READ = 1 << 0,
-	/** @TRIOVIT_ACCESS_WRITE: put inputs there */
-	TRIOVIT_ACCESS_WRITE = 1 << 1,
+	TRIOVIT_ACCESS_READ = 1 << 0, /* look at outputs */
+	TRIOVIT_ACCESS_WRITE = 1 << 1, /* put inputs there */
 };
 
 /**
@@ -636,7 +625,7 @@ int triovit_session_end_access(struct triovit_session *session, unsigned int acc
  * @options: may be NULL
  * @ret: to be released by triovit_result_free(); may be NULL
  *
- * Several runs may be under way, each on a slot of its own; they end in the order of the calls.
+ * Several runs may be under way, each on a slot of its own.
  *
  * Returns 0, -EINVAL, -EBUSY, -EDQUOT, -EAGAIN, -ETIME, -ECANCELED, -EIO, -ENODEV or another
  * negative errno.

@@ -39,7 +39,7 @@ static const struct {
 	{ SERVICE_ERROR "NoProgram", -ENOEXEC },
 	{ SERVICE_ERROR "JobTooLong", -EFBIG },
 	{ SERVICE_ERROR "NotFound", -ENOENT },
-	{ SERVICE_ERROR "SlotBusy", -EBUSY },
+	{ SERVICE_ERROR "Busy", -EBUSY },
 	{ SERVICE_ERROR "LimitExceeded", -EDQUOT },
 	{ SERVICE_ERROR "DeadlineImpossible", -EAGAIN },
 	{ SERVICE_ERROR "DeadlineMissed", -ETIME },
