@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* triovit-quantize: a float EfficientViT and a folder of images become a model package. */
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,9 +11,10 @@
 #include "quantizer/checkpoint.h"
 #include "quantizer/emit.h"
 #include "quantizer/target-file.h"
+#include "tools/sim.h"
 
-#define WRONG_USAGE 2
-#define GO_ON	    (-1)
+const char tool_name[] = "triovit-quantize";
+
 #define TARGETS_MAX 8
 #define IMAGES_MAX  8
 
@@ -66,77 +66,30 @@ static const char help_text[] =
 	"\n"
 	"Exit codes: 0 success, 1 the work failed and standard error says why, 2 wrong usage.\n";
 
-static int wrong_usage(const char *format, const char *value)
-{
-	if (format) {
-		fputs("triovit-quantize: ", stderr);
-		fprintf(stderr, format, value);
-		fputc('\n', stderr);
-	}
-	fputs("Try 'triovit-quantize --help'.\n", stderr);
-	return WRONG_USAGE;
-}
-
-static int fail(const struct tv_error *error)
-{
-	fprintf(stderr, "triovit-quantize: %s\n", error->text);
-	return EXIT_FAILURE;
-}
-
-static bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *ret)
-{
-	unsigned long long value;
-	char *end;
-
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno || value < least || value > most)
-		return false;
-	*ret = value;
-	return true;
-}
-
 static int parse_value(int option, struct options *ret)
 {
-	uint64_t number;
-	char *end;
-
 	switch (option) {
 	case 'n':
 		if (ret->images_count == IMAGES_MAX)
-			return wrong_usage("--images: more than eight", NULL);
-		if (!parse_number(optarg, 1, TV_BATCH_MAX, &number))
-			return wrong_usage("--images: '%s' is not a number from 1 to 64", optarg);
-		ret->images[ret->images_count++] = (unsigned int)number;
-		return 0;
+			return tool_wrong_usage(NULL, "--images: more than eight");
+		return tool_parse_unsigned(NULL, "--images", optarg, 1, TV_BATCH_MAX,
+					   &ret->images[ret->images_count++]);
 	case 't':
 		if (ret->target_count == TARGETS_MAX)
-			return wrong_usage("--target: more than eight", NULL);
+			return tool_wrong_usage(NULL, "--target: more than eight");
 		ret->targets[ret->target_count++] = optarg;
 		return 0;
 	case 'S':
-		if (!parse_number(optarg, 32, TV_NETWORK_SIZE_MAX, &number) || number % 32)
-			return wrong_usage("--size: '%s' is not a multiple of 32 from 32 to 4096",
-					   optarg);
-		ret->how.size = (unsigned int)number;
-		return 0;
+		return sim_parse_size(NULL, optarg, &ret->how.size);
 	case 'C':
-		ret->how.crop_ratio = strtod(optarg, &end);
-		if (*end || !(ret->how.crop_ratio > 0 && ret->how.crop_ratio <= 1))
-			return wrong_usage("--crop-ratio: '%s' is not above 0 and up to 1", optarg);
-		return 0;
+		return sim_parse_ratio(NULL, "--crop-ratio", optarg, &ret->how.crop_ratio);
 	case 'T':
-		if (!parse_number(optarg, 1, 1024, &number))
-			return wrong_usage("--threads: '%s' is not a number from 1 to 1024",
-					   optarg);
-		ret->threads = (unsigned int)number;
-		return 0;
+		return tool_parse_unsigned(NULL, "--threads", optarg, 1, 1024, &ret->threads);
 	case 'I':
-		if (!parse_number(optarg, 1, TV_FOLDER_IMAGES_MAX, &ret->limit))
-			return wrong_usage("--limit: '%s' is not a number of images", optarg);
-		return 0;
+		return tool_parse_number(NULL, "--limit", optarg, 1, TV_FOLDER_IMAGES_MAX,
+					 &ret->limit);
 	}
-	return wrong_usage(NULL, NULL);
+	return tool_wrong_usage(NULL, NULL);
 }
 
 static int parse(int argc, char **argv, struct options *ret)
@@ -205,17 +158,17 @@ static int parse(int argc, char **argv, struct options *ret)
 	if (code)
 		return code;
 	if (argc - optind != 1)
-		return wrong_usage("expected one CHECKPOINT", NULL);
+		return tool_wrong_usage(NULL, "expected one CHECKPOINT");
 	if (!ret->calibrate)
-		return wrong_usage("expected --calibrate DIR: images to measure on", NULL);
+		return tool_wrong_usage(NULL, "expected --calibrate DIR: images to measure on");
 	if (!ret->output)
-		return wrong_usage("expected -o MODEL: where the package is to go", NULL);
+		return tool_wrong_usage(NULL, "expected -o MODEL: where the package is to go");
 	ret->checkpoint = argv[optind];
 	if (!ret->target_count)
 		ret->targets[ret->target_count++] = "zcu102";
 	if (!ret->images_count)
 		ret->images[ret->images_count++] = 1;
-	return GO_ON;
+	return TOOL_GO_ON;
 }
 
 struct show {
@@ -348,19 +301,18 @@ static int quantize(const struct options *options, struct tv_error *error)
 	return r;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	struct options options = { 0 };
 	struct tv_error error = { 0 };
 	int code = parse(argc, argv, &options);
 
-	if (code != GO_ON)
+	if (code != TOOL_GO_ON)
 		return code;
-	if (quantize(&options, &error) < 0)
-		return fail(&error);
-	if (fflush(stdout) != 0) {
-		tv_error_set(&error, -errno, "standard output: %s", strerror(errno));
-		return fail(&error);
-	}
-	return EXIT_SUCCESS;
+	return quantize(&options, &error) < 0 ? tool_fail(&error) : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	return tool_finish(run(argc, argv));
 }

@@ -24,18 +24,18 @@ static struct row row_of(const struct sim_ablation *ablation, unsigned int varia
 	return row;
 }
 
-static void add_row(struct sim_table *table, const struct row *row)
+static void add_row(struct tool_table *table, const struct row *row)
 {
 	const struct sim_verdict *v = &row->verdict;
 	const double n = (double)v->count, decibels = sim_decibels(&v->logits);
 
-	sim_table_add(table, "%s", row->variant->name);
-	sim_table_add(table, "%.2f", sim_percent((double)v->other_right, n));
-	sim_table_add(table, "%.2f", v->drop);
-	sim_table_add(table, "%.2f to %.2f", v->low, v->high);
-	sim_table_add(table, "%.2f", sim_percent((double)v->agree, n));
-	sim_table_add(table, isfinite(decibels) ? "%.1f" : "-", decibels);
-	sim_table_add(table, "%.2f", sim_percent((double)row->undefined, n));
+	tool_table_add(table, "%s", row->variant->name);
+	tool_table_add(table, "%.2f", sim_percent((double)v->other_right, n));
+	tool_table_add(table, "%.2f", v->drop);
+	tool_table_add(table, "%.2f to %.2f", v->low, v->high);
+	tool_table_add(table, "%.2f", sim_percent((double)v->agree, n));
+	tool_table_add(table, isfinite(decibels) ? "%.1f" : "-", decibels);
+	tool_table_add(table, "%.2f", sim_percent((double)row->undefined, n));
 }
 
 static int print_text(const struct sim_ablation *ablation, const struct row *rows,
@@ -44,7 +44,7 @@ static int print_text(const struct sim_ablation *ablation, const struct row *row
 	static const char *const heads[] = {
 		"", "top-1 %", "drop", "95 % interval", "agreement %", "SQNR dB", "NaN %"
 	};
-	_cleanup_(sim_table_done) struct sim_table table = {
+	_cleanup_(tool_table_done) struct tool_table table = {
 		.columns = TV_ARRAY_SIZE(heads),
 		.left = 1,
 	};
@@ -53,15 +53,15 @@ static int print_text(const struct sim_ablation *ablation, const struct row *row
 	sim_print_architecture(ablation->network);
 	printf("images  %zu, calibrated on %zu\n\n", ablation->count, ablation->statistics->images);
 	for (size_t i = 0; i < TV_ARRAY_SIZE(heads); i++)
-		sim_table_add(&table, "%s", heads[i]);
-	sim_table_add(&table, "%s", "float");
-	sim_table_add(&table, "%.2f",
-		      sim_percent((double)first->float_right, (double)first->count));
+		tool_table_add(&table, "%s", heads[i]);
+	tool_table_add(&table, "%s", "float");
+	tool_table_add(&table, "%.2f",
+		       sim_percent((double)first->float_right, (double)first->count));
 	for (size_t i = 2; i < TV_ARRAY_SIZE(heads); i++)
-		sim_table_add(&table, "%s", "-");
+		tool_table_add(&table, "%s", "-");
 	for (unsigned int i = 0; i < SIM_VARIANTS; i++)
 		add_row(&table, &rows[i]);
-	return sim_table_print(&table, 0, error);
+	return tool_table_print(&table, 0, error);
 }
 
 static json_t *row_json(const struct row *row)
@@ -93,12 +93,12 @@ static int print_json(const struct sim_ablation *ablation, const struct row *row
 			return tv_error_oom(error);
 	root = json_pack(
 		"{s:o, s:o, s:o, s:I, s:I, s:i, s:f, s:O}", "checkpoint",
-		sim_json_string(options->checkpoint), "calibrate",
-		sim_json_string(options->calibrate), "folder", sim_json_string(options->folder),
+		tool_json_string(options->checkpoint), "calibrate",
+		tool_json_string(options->calibrate), "folder", tool_json_string(options->folder),
 		"calibration_images", (json_int_t)ablation->statistics->images, "images",
 		(json_int_t)ablation->count, "threads", (int)ablation->threads, "float_top1",
 		sim_percent((double)first->float_right, (double)first->count), "variants", array);
-	return sim_json_print(root, error);
+	return tool_json_print(root, error);
 }
 
 int sim_ablation_print(const struct sim_ablation *ablation, struct tv_error *error)

@@ -48,7 +48,7 @@ struct work {
 	struct tv_progress progress;
 };
 
-static int parse(const struct sim_command *self, int argc, char **argv,
+static int parse(const struct tool_command *self, int argc, char **argv,
 		 struct sim_ablate_options *ret)
 {
 	enum {
@@ -76,12 +76,12 @@ static int parse(const struct sim_command *self, int argc, char **argv,
 			ret->calibrate = optarg;
 			break;
 		case LIMIT:
-			code = sim_parse_number(self, "--limit", optarg, 1, TV_FOLDER_IMAGES_MAX,
-						&ret->limit);
+			code = tool_parse_number(self, "--limit", optarg, 1, TV_FOLDER_IMAGES_MAX,
+						 &ret->limit);
 			break;
 		case THREADS:
-			code = sim_parse_unsigned(self, "--threads", optarg, 1, SIM_THREADS_MAX,
-						  &ret->threads);
+			code = tool_parse_unsigned(self, "--threads", optarg, 1, SIM_THREADS_MAX,
+						   &ret->threads);
 			break;
 		case JSON:
 			ret->json = true;
@@ -90,7 +90,7 @@ static int parse(const struct sim_command *self, int argc, char **argv,
 			ret->quiet = true;
 			break;
 		case 'h':
-			return sim_help(self);
+			return tool_help(self);
 		default:
 			code = sim_subject_option(self, c, &ret->how);
 		}
@@ -98,12 +98,12 @@ static int parse(const struct sim_command *self, int argc, char **argv,
 	if (code)
 		return code;
 	if (argc - optind != 2)
-		return sim_wrong_usage(self, "expected a CHECKPOINT and a DIR of images");
+		return tool_wrong_usage(self, "expected a CHECKPOINT and a DIR of images");
 	if (!ret->calibrate)
-		return sim_wrong_usage(self, "expected --calibrate DIR: images to measure on");
+		return tool_wrong_usage(self, "expected --calibrate DIR: images to measure on");
 	ret->checkpoint = argv[optind];
 	ret->folder = argv[optind + 1];
-	return SIM_GO_ON;
+	return TOOL_GO_ON;
 }
 
 static void work_done(struct work *work)
@@ -352,18 +352,18 @@ static int ablate(const struct sim_ablate_options *options, struct tv_error *err
 	return work_through(&work, error);
 }
 
-static int run(const struct sim_command *self, int argc, char **argv)
+static int run(const struct tool_command *self, int argc, char **argv)
 {
 	struct sim_ablate_options options = { 0 };
 	struct tv_error error = { 0 };
 	int code = parse(self, argc, argv, &options);
 
-	if (code != SIM_GO_ON)
+	if (code != TOOL_GO_ON)
 		return code;
-	return ablate(&options, &error) < 0 ? sim_fail(&error) : EXIT_SUCCESS;
+	return ablate(&options, &error) < 0 ? tool_fail(&error) : EXIT_SUCCESS;
 }
 
-const struct sim_command sim_ablate = {
+const struct tool_command sim_ablate = {
 	.name = "ablate",
 	.arguments = "CHECKPOINT --calibrate DIR DIR [OPTION...]",
 	.summary = "say what each technique of quantization is for",

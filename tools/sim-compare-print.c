@@ -77,12 +77,12 @@ static const struct layer **sort_layers(const struct layer *layers, size_t count
 	return sorted;
 }
 
-static void add_decibels(struct sim_table *table, double decibels)
+static void add_decibels(struct tool_table *table, double decibels)
 {
 	if (isfinite(decibels))
-		sim_table_add(table, "%.1f", decibels);
+		tool_table_add(table, "%.1f", decibels);
 	else
-		sim_table_add(table, "%s", "exact");
+		tool_table_add(table, "%s", "exact");
 }
 
 static int print_layers(const struct sim_comparison *comparison, const struct layer *layers,
@@ -90,7 +90,7 @@ static int print_layers(const struct sim_comparison *comparison, const struct la
 {
 	static const char *const heads[] = { "isolated dB", "accumulated dB", "at the ends %" };
 	const bool all = comparison->options->all_layers;
-	_cleanup_(sim_table_done) struct sim_table table = {
+	_cleanup_(tool_table_done) struct tool_table table = {
 		.columns = 1 + TV_ARRAY_SIZE(heads),
 		.left = 1,
 	};
@@ -98,20 +98,21 @@ static int print_layers(const struct sim_comparison *comparison, const struct la
 
 	if (!all && count > WORST)
 		count = WORST;
-	sim_table_add(&table, all ? "layer" : "the %zu worst layers", count);
+	tool_table_add(&table, all ? "layer" : "the %zu worst layers", count);
 	for (size_t i = 0; i < TV_ARRAY_SIZE(heads); i++)
-		sim_table_add(&table, "%s", heads[i]);
+		tool_table_add(&table, "%s", heads[i]);
 	for (size_t i = 0; i < count; i++) {
 		const struct layer *layer = all ? &layers[i] : sorted[i];
 
-		sim_table_add(&table, "%s", layer->name);
+		tool_table_add(&table, "%s", layer->name);
 		add_decibels(&table, layer->isolated);
 		add_decibels(&table, layer->accumulated);
-		sim_table_add(&table, "%.3f",
-			      sim_percent((double)layer->sums.clipped, (double)layer->sums.values));
+		tool_table_add(&table, "%.3f",
+			       sim_percent((double)layer->sums.clipped,
+					   (double)layer->sums.values));
 	}
 	putchar('\n');
-	return sim_table_print(&table, 0, error);
+	return tool_table_print(&table, 0, error);
 }
 
 static int print_text(const struct sim_comparison *comparison, const struct layer *layers,
@@ -146,7 +147,7 @@ static json_t *layers_json(const struct layer *layers, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		const struct layer *layer = &layers[i];
 		json_t *one = json_pack(
-			"{s:o, s:o, s:o, s:f}", "name", sim_json_string(layer->name),
+			"{s:o, s:o, s:o, s:f}", "name", tool_json_string(layer->name),
 			"isolated_sqnr", sim_decibels_json(layer->isolated), "accumulated_sqnr",
 			sim_decibels_json(layer->accumulated), "clipped",
 			sim_percent((double)layer->sums.clipped, (double)layer->sums.values));
@@ -162,7 +163,7 @@ static json_t *worst_json(const struct layer *const *sorted, size_t count)
 	json_auto_t *array = json_array();
 
 	for (size_t i = 0; i < count && i < WORST; i++)
-		if (json_array_append_new(array, sim_json_string(sorted[i]->name)) < 0)
+		if (json_array_append_new(array, tool_json_string(sorted[i]->name)) < 0)
 			return NULL;
 	return TV_TAKE_PTR(array);
 }
@@ -176,12 +177,12 @@ static int print_json(const struct sim_comparison *comparison, const struct laye
 	const size_t nodes = comparison->network->count;
 	json_auto_t *root = json_pack(
 		"{s:o, s:o, s:s, s:o, s:I, s:f, s:f, s:f, s:[f, f], s:I, s:I, s:f, s:o, s:f, s:i}",
-		"checkpoint", sim_json_string(options->checkpoint), "model",
-		sim_json_string(options->model), "target", comparison->model->program->target,
-		"folder", sim_json_string(options->folder), "images", (json_int_t)comparison->count,
-		"float_top1", sim_percent((double)v.float_right, n), "integer_top1",
-		sim_percent((double)v.other_right, n), "drop", v.drop, "interval", v.low, v.high,
-		"only_float_right", (json_int_t)v.only_float, "only_integer_right",
+		"checkpoint", tool_json_string(options->checkpoint), "model",
+		tool_json_string(options->model), "target", comparison->model->program->target,
+		"folder", tool_json_string(options->folder), "images",
+		(json_int_t)comparison->count, "float_top1", sim_percent((double)v.float_right, n),
+		"integer_top1", sim_percent((double)v.other_right, n), "drop", v.drop, "interval",
+		v.low, v.high, "only_float_right", (json_int_t)v.only_float, "only_integer_right",
 		(json_int_t)v.only_other, "agreement", sim_percent((double)v.agree, n),
 		"logits_sqnr", sim_decibels_json(sim_decibels(&v.logits)), "seconds",
 		comparison->seconds, "threads", (int)comparison->threads);
@@ -194,7 +195,7 @@ static int print_json(const struct sim_comparison *comparison, const struct laye
 	if (!root || !details ||
 	    (comparison->layer_images && json_object_update(root, details) < 0))
 		return tv_error_oom(error);
-	return sim_json_print(root, error);
+	return tool_json_print(root, error);
 }
 
 int sim_comparison_print(const struct sim_comparison *comparison, struct tv_error *error)

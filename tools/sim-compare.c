@@ -28,7 +28,7 @@ struct work {
 	struct worker *workers;
 };
 
-static int parse(const struct sim_command *self, int argc, char **argv,
+static int parse(const struct tool_command *self, int argc, char **argv,
 		 struct sim_compare_options *ret)
 {
 	enum {
@@ -62,23 +62,23 @@ static int parse(const struct sim_command *self, int argc, char **argv,
 			ret->target = optarg;
 			break;
 		case SIM_IMAGES:
-			code = sim_parse_unsigned(self, "--images", optarg, 1, TV_BATCH_MAX,
-						  &ret->images);
+			code = tool_parse_unsigned(self, "--images", optarg, 1, TV_BATCH_MAX,
+						   &ret->images);
 			break;
 		case LIMIT:
-			code = sim_parse_number(self, "--limit", optarg, 1, TV_FOLDER_IMAGES_MAX,
-						&ret->limit);
+			code = tool_parse_number(self, "--limit", optarg, 1, TV_FOLDER_IMAGES_MAX,
+						 &ret->limit);
 			break;
 		case LAYER_IMAGES_OPTION:
-			code = sim_parse_unsigned(self, "--layer-images", optarg, 0, 1u << 16,
-						  &ret->layer_images);
+			code = tool_parse_unsigned(self, "--layer-images", optarg, 0, 1u << 16,
+						   &ret->layer_images);
 			break;
 		case LAYERS:
 			ret->all_layers = true;
 			break;
 		case THREADS:
-			code = sim_parse_unsigned(self, "--threads", optarg, 1, SIM_THREADS_MAX,
-						  &ret->threads);
+			code = tool_parse_unsigned(self, "--threads", optarg, 1, SIM_THREADS_MAX,
+						   &ret->threads);
 			break;
 		case JSON:
 			ret->json = true;
@@ -87,19 +87,19 @@ static int parse(const struct sim_command *self, int argc, char **argv,
 			ret->quiet = true;
 			break;
 		case 'h':
-			return sim_help(self);
+			return tool_help(self);
 		default:
-			code = sim_wrong_usage(self, NULL);
+			code = tool_wrong_usage(self, NULL);
 		}
 	}
 	if (code)
 		return code;
 	if (argc - optind != 3)
-		return sim_wrong_usage(self, "expected a CHECKPOINT, a MODEL and a DIR of images");
+		return tool_wrong_usage(self, "expected a CHECKPOINT, a MODEL and a DIR of images");
 	ret->checkpoint = argv[optind];
 	ret->model = argv[optind + 1];
 	ret->folder = argv[optind + 2];
-	return SIM_GO_ON;
+	return TOOL_GO_ON;
 }
 
 static void work_done(struct work *work)
@@ -300,18 +300,18 @@ static int compare(const struct sim_compare_options *options, struct tv_error *e
 	return r < 0 ? r : sim_comparison_print(comparison, error);
 }
 
-static int run(const struct sim_command *self, int argc, char **argv)
+static int run(const struct tool_command *self, int argc, char **argv)
 {
 	struct sim_compare_options options = { .layer_images = LAYER_IMAGES };
 	struct tv_error error = { 0 };
 	int code = parse(self, argc, argv, &options);
 
-	if (code != SIM_GO_ON)
+	if (code != TOOL_GO_ON)
 		return code;
-	return compare(&options, &error) < 0 ? sim_fail(&error) : EXIT_SUCCESS;
+	return compare(&options, &error) < 0 ? tool_fail(&error) : EXIT_SUCCESS;
 }
 
-const struct sim_command sim_compare = {
+const struct tool_command sim_compare = {
 	.name = "compare",
 	.arguments = "CHECKPOINT MODEL DIR [OPTION...]",
 	.summary = "say what quantization has cost, and in which layers",

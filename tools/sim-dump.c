@@ -30,7 +30,7 @@ struct value {
 	bool failed; /* out of memory */
 };
 
-static int parse(const struct sim_command *self, int argc, char **argv, struct dump_options *ret)
+static int parse(const struct tool_command *self, int argc, char **argv, struct dump_options *ret)
 {
 	enum {
 		LAYER = 256,
@@ -59,27 +59,27 @@ static int parse(const struct sim_command *self, int argc, char **argv, struct d
 			ret->target = optarg;
 			break;
 		case SIM_IMAGES:
-			code = sim_parse_unsigned(self, "--images", optarg, 1, TV_BATCH_MAX,
-						  &ret->images);
+			code = tool_parse_unsigned(self, "--images", optarg, 1, TV_BATCH_MAX,
+						   &ret->images);
 			break;
 		case JSON:
 			ret->json = true;
 			break;
 		case 'h':
-			return sim_help(self);
+			return tool_help(self);
 		default:
-			code = sim_wrong_usage(self, NULL);
+			code = tool_wrong_usage(self, NULL);
 		}
 	}
 	if (code)
 		return code;
 	if (argc - optind != 2)
-		return sim_wrong_usage(self, "expected a MODEL and an IMAGE");
+		return tool_wrong_usage(self, "expected a MODEL and an IMAGE");
 	if (!ret->layer)
-		return sim_wrong_usage(self, "expected --layer NAME: a layer that inspect shows");
+		return tool_wrong_usage(self, "expected --layer NAME: a layer that inspect shows");
 	ret->model = argv[optind];
 	ret->image = argv[optind + 1];
-	return SIM_GO_ON;
+	return TOOL_GO_ON;
 }
 
 static void value_done(struct value *value)
@@ -269,13 +269,13 @@ static int print_json(const struct value *value, struct tv_error *error)
 		if (json_array_append_new(bins, json_integer((json_int_t)f.bins[i])) < 0)
 			return tv_error_oom(error);
 	root = json_pack("{s:o, s:o, s:s, s:[i, i], s:f, s:[f, f], s:f, s:f, s:O}", "layer",
-			 sim_json_string(value->of->name), "shape",
+			 tool_json_string(value->of->name), "shape",
 			 sim_json_unsigned(shape, TV_ARRAY_SIZE(shape)), "format",
 			 value->wide ? "int16" : "int8", "codes", f.least, f.most, "codes_mean",
 			 f.mean, "real", f.real_least, f.real_most, "real_mean", f.real_mean,
 			 "clipped", 100.0 * (double)f.clipped / (double)value->count, "histogram",
 			 bins);
-	return sim_json_print(root, error);
+	return tool_json_print(root, error);
 }
 
 static int dump(const struct dump_options *options, struct tv_error *error)
@@ -297,18 +297,18 @@ static int dump(const struct dump_options *options, struct tv_error *error)
 	return 0;
 }
 
-static int run(const struct sim_command *self, int argc, char **argv)
+static int run(const struct tool_command *self, int argc, char **argv)
 {
 	struct dump_options options = { 0 };
 	struct tv_error error = { 0 };
 	int code = parse(self, argc, argv, &options);
 
-	if (code != SIM_GO_ON)
+	if (code != TOOL_GO_ON)
 		return code;
-	return dump(&options, &error) < 0 ? sim_fail(&error) : EXIT_SUCCESS;
+	return dump(&options, &error) < 0 ? tool_fail(&error) : EXIT_SUCCESS;
 }
 
-const struct sim_command sim_dump = {
+const struct tool_command sim_dump = {
 	.name = "dump",
 	.arguments = "MODEL IMAGE --layer NAME [OPTION...]",
 	.summary = "show the integers of one layer for one image",

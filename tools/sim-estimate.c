@@ -32,7 +32,7 @@ struct estimate {
 	struct tv_target_file file;
 };
 
-static int parse(const struct sim_command *self, int argc, char **argv,
+static int parse(const struct tool_command *self, int argc, char **argv,
 		 struct estimate_options *ret)
 {
 	enum {
@@ -56,32 +56,32 @@ static int parse(const struct sim_command *self, int argc, char **argv,
 			ret->target = optarg;
 			break;
 		case SIM_IMAGES:
-			code = sim_parse_unsigned(self, "--images", optarg, 1, TV_BATCH_MAX,
-						  &ret->images);
+			code = tool_parse_unsigned(self, "--images", optarg, 1, TV_BATCH_MAX,
+						   &ret->images);
 			break;
 		case SIM_SIZE:
 			code = sim_parse_size(self, optarg, &ret->size);
 			break;
 		case DRAM_PERCENT:
-			code = sim_parse_unsigned(self, "--dram-percent", optarg, 1, 100,
-						  &ret->dram_percent);
+			code = tool_parse_unsigned(self, "--dram-percent", optarg, 1, 100,
+						   &ret->dram_percent);
 			break;
 		case JSON:
 			ret->json = true;
 			break;
 		case 'h':
-			return sim_help(self);
+			return tool_help(self);
 		default:
-			code = sim_wrong_usage(self, NULL);
+			code = tool_wrong_usage(self, NULL);
 		}
 	}
 	if (code)
 		return code;
 	if (argc - optind != 1)
-		return sim_wrong_usage(self,
-				       "expected one CHECKPOINT or MODEL, or b0, b1, b2 or b3");
+		return tool_wrong_usage(self,
+					"expected one CHECKPOINT or MODEL, or b0, b1, b2 or b3");
 	ret->subject = argv[optind];
-	return SIM_GO_ON;
+	return TOOL_GO_ON;
 }
 
 static void estimate_done(struct estimate *estimate)
@@ -192,35 +192,35 @@ static int print_commands(const struct estimate *estimate, struct tv_error *erro
 	static const char *const heads[] = { "layer",  "opcode",   "images",  "output",
 					     "split",  "tile",	   "cycles",  "% of job",
 					     "used %", "epilogue", "weights", "DRAM" };
-	_cleanup_(sim_table_done) struct sim_table table = {
+	_cleanup_(tool_table_done) struct tool_table table = {
 		.columns = TV_ARRAY_SIZE(heads),
 		.left = 2,
 	};
 	char name[SIM_STEP_SIZE], images[SIM_IMAGES_SIZE];
 
 	for (size_t i = 0; i < TV_ARRAY_SIZE(heads); i++)
-		sim_table_add(&table, "%s", heads[i]);
+		tool_table_add(&table, "%s", heads[i]);
 	for (uint32_t i = 0; i < estimate->program.header.commands; i++) {
 		const struct tv_command *command = &estimate->program.commands[i];
 		const struct tv_timing_command *timing = &estimate->commands[i];
 		unsigned int height, width;
 
 		sim_program_output(command, &height, &width);
-		sim_table_add(&table, "%s", sim_program_step(&estimate->program, i, name));
-		sim_table_add(&table, "%s", tv_opcode_name(command->opcode));
-		sim_table_add(&table, "%s", sim_program_images(&estimate->program, i, images));
-		sim_table_add(&table, "%ux%ux%u", height, width, command->out_channels);
-		sim_table_add(&table, "%u", split_of(command));
-		sim_table_add(&table, "%u", command->tile_rows);
-		sim_table_add(&table, "%" PRIu64, timing->cycles);
-		sim_table_add(&table, "%.1f",
-			      percent((double)timing->cycles, estimate->total.steady));
-		sim_table_add(&table, "%.1f", utilisation(estimate, timing));
-		sim_table_add(&table, "%" PRIu64, timing->epilogue);
-		sim_table_add(&table, "%" PRIu64, timing->weights);
-		sim_table_add(&table, "%" PRIu64, timing->dram);
+		tool_table_add(&table, "%s", sim_program_step(&estimate->program, i, name));
+		tool_table_add(&table, "%s", tv_opcode_name(command->opcode));
+		tool_table_add(&table, "%s", sim_program_images(&estimate->program, i, images));
+		tool_table_add(&table, "%ux%ux%u", height, width, command->out_channels);
+		tool_table_add(&table, "%u", split_of(command));
+		tool_table_add(&table, "%u", command->tile_rows);
+		tool_table_add(&table, "%" PRIu64, timing->cycles);
+		tool_table_add(&table, "%.1f",
+			       percent((double)timing->cycles, estimate->total.steady));
+		tool_table_add(&table, "%.1f", utilisation(estimate, timing));
+		tool_table_add(&table, "%" PRIu64, timing->epilogue);
+		tool_table_add(&table, "%" PRIu64, timing->weights);
+		tool_table_add(&table, "%" PRIu64, timing->dram);
 	}
-	return sim_table_print(&table, 0, error);
+	return tool_table_print(&table, 0, error);
 }
 
 static int print_text(const struct estimate *estimate, struct tv_error *error)
@@ -260,7 +260,7 @@ static json_t *command_json(const struct estimate *estimate, uint32_t i)
 
 	sim_program_output(command, &shape[0], &shape[1]);
 	return json_pack("{s:o, s:s, s:i, s:i, s:o, s:i, s:i, s:I, s:I, s:I, s:f, s:I, s:I, s:I}",
-			 "layer", sim_json_string(sim_program_step(&estimate->program, i, name)),
+			 "layer", tool_json_string(sim_program_step(&estimate->program, i, name)),
 			 "opcode", tv_opcode_name(command->opcode), "image",
 			 (int)estimate->program.steps[i].image, "images", (int)command->images,
 			 "output", sim_json_unsigned(shape, TV_ARRAY_SIZE(shape)), "split",
@@ -281,7 +281,7 @@ static int print_json(const struct estimate *estimate, struct tv_error *error)
 		if (json_array_append_new(commands, command_json(estimate, i)) < 0)
 			return tv_error_oom(error);
 	root = json_pack("{s:o, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:O}",
-			 "target", sim_json_string(estimate->target->name), "images",
+			 "target", tool_json_string(estimate->target->name), "images",
 			 (int)estimate->program.header.images, "dram_percent",
 			 (int)estimate->dram_percent, "cold", total->cold, "steady", total->steady,
 			 "engines", total->engines, "weights_wait", total->weights_wait,
@@ -289,10 +289,10 @@ static int print_json(const struct estimate *estimate, struct tv_error *error)
 			 "images_per_second", total->images_per_second, "macs",
 			 (json_int_t)total->macs, "dram_bytes", (json_int_t)total->dram_bytes,
 			 "commands", commands);
-	return sim_json_print(root, error);
+	return tool_json_print(root, error);
 }
 
-static int run(const struct sim_command *self, int argc, char **argv)
+static int run(const struct tool_command *self, int argc, char **argv)
 {
 	_cleanup_(estimate_done) struct estimate estimate = { .network = NULL };
 	struct estimate_options options = { .dram_percent = 100 };
@@ -300,7 +300,7 @@ static int run(const struct sim_command *self, int argc, char **argv)
 	int code, r;
 
 	code = parse(self, argc, argv, &options);
-	if (code != SIM_GO_ON)
+	if (code != TOOL_GO_ON)
 		return code;
 	estimate.dram_percent = options.dram_percent;
 	r = open_subject(&options, &estimate, &error);
@@ -308,10 +308,10 @@ static int run(const struct sim_command *self, int argc, char **argv)
 		r = calculate(&estimate, &error);
 	if (r >= 0)
 		r = (options.json ? print_json : print_text)(&estimate, &error);
-	return r < 0 ? sim_fail(&error) : EXIT_SUCCESS;
+	return r < 0 ? tool_fail(&error) : EXIT_SUCCESS;
 }
 
-const struct sim_command sim_estimate = {
+const struct tool_command sim_estimate = {
 	.name = "estimate",
 	.arguments = "MODEL|CHECKPOINT|ARCH [OPTION...]",
 	.summary = "say how long a program takes on a target",

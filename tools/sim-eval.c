@@ -39,7 +39,7 @@ struct evaluation {
 	struct tv_progress progress;
 };
 
-static int parse(const struct sim_command *self, int argc, char **argv, struct eval_options *ret)
+static int parse(const struct tool_command *self, int argc, char **argv, struct eval_options *ret)
 {
 	enum {
 		THREADS = 256,
@@ -62,12 +62,12 @@ static int parse(const struct sim_command *self, int argc, char **argv, struct e
 	while (code == 0 && (c = getopt_long(argc, argv, "qh", options, NULL)) != -1) {
 		switch (c) {
 		case THREADS:
-			code = sim_parse_unsigned(self, "--threads", optarg, 1, SIM_THREADS_MAX,
-						  &ret->threads);
+			code = tool_parse_unsigned(self, "--threads", optarg, 1, SIM_THREADS_MAX,
+						   &ret->threads);
 			break;
 		case LIMIT:
-			code = sim_parse_number(self, "--limit", optarg, 1, TV_FOLDER_IMAGES_MAX,
-						&ret->limit);
+			code = tool_parse_number(self, "--limit", optarg, 1, TV_FOLDER_IMAGES_MAX,
+						 &ret->limit);
 			break;
 		case PER_CLASS:
 			ret->per_class = true;
@@ -79,7 +79,7 @@ static int parse(const struct sim_command *self, int argc, char **argv, struct e
 			ret->quiet = true;
 			break;
 		case 'h':
-			return sim_help(self);
+			return tool_help(self);
 		default:
 			code = sim_subject_option(self, c, &ret->how);
 		}
@@ -87,10 +87,10 @@ static int parse(const struct sim_command *self, int argc, char **argv, struct e
 	if (code)
 		return code;
 	if (argc - optind != 2)
-		return sim_wrong_usage(self, "expected a CHECKPOINT or MODEL and a DIR of images");
+		return tool_wrong_usage(self, "expected a CHECKPOINT or MODEL and a DIR of images");
 	ret->path = argv[optind];
 	ret->folder = argv[optind + 1];
-	return SIM_GO_ON;
+	return TOOL_GO_ON;
 }
 
 static void evaluation_done(struct evaluation *evaluation)
@@ -218,24 +218,24 @@ static int print_classes(const struct evaluation *evaluation, const struct score
 			 struct tv_error *error)
 {
 	static const char *const heads[] = { "class", "label", "images", "top-1 %", "top-5 %" };
-	_cleanup_(sim_table_done) struct sim_table table = {
+	_cleanup_(tool_table_done) struct tool_table table = {
 		.columns = TV_ARRAY_SIZE(heads),
 		.left = 2,
 	};
 
 	for (size_t i = 0; i < TV_ARRAY_SIZE(heads); i++)
-		sim_table_add(&table, "%s", heads[i]);
+		tool_table_add(&table, "%s", heads[i]);
 	for (size_t i = 0; i < evaluation->subject->classes; i++) {
 		if (!scores[i].images)
 			continue;
-		sim_table_add(&table, "%zu", i);
-		sim_table_add(&table, "%s", evaluation->labels[i]);
-		sim_table_add(&table, "%zu", scores[i].images);
-		sim_table_add(&table, "%.2f", percent(scores[i].top1, scores[i].images));
-		sim_table_add(&table, "%.2f", percent(scores[i].top5, scores[i].images));
+		tool_table_add(&table, "%zu", i);
+		tool_table_add(&table, "%s", evaluation->labels[i]);
+		tool_table_add(&table, "%zu", scores[i].images);
+		tool_table_add(&table, "%.2f", percent(scores[i].top1, scores[i].images));
+		tool_table_add(&table, "%.2f", percent(scores[i].top5, scores[i].images));
 	}
 	putchar('\n');
-	return sim_table_print(&table, 0, error);
+	return tool_table_print(&table, 0, error);
 }
 
 static int print_text(const struct evaluation *evaluation, const struct score *total,
@@ -263,7 +263,7 @@ static json_t *classes_json(const struct evaluation *evaluation, const struct sc
 		if (!scores[i].images)
 			continue;
 		class = json_pack("{s:I, s:o, s:I, s:f, s:f}", "class", (json_int_t)i, "label",
-				  sim_json_string(evaluation->labels[i]), "images",
+				  tool_json_string(evaluation->labels[i]), "images",
 				  (json_int_t)scores[i].images, "top1",
 				  percent(scores[i].top1, scores[i].images), "top5",
 				  percent(scores[i].top5, scores[i].images));
@@ -279,10 +279,10 @@ static json_t *subject_json(const struct sim_subject *subject)
 	const struct sim_model *model = &subject->model;
 
 	if (subject->network)
-		return json_pack("{s:o, s:o}", "checkpoint", sim_json_string(subject->path),
+		return json_pack("{s:o, s:o}", "checkpoint", tool_json_string(subject->path),
 				 "architecture",
 				 sim_json_architecture(&subject->network->architecture));
-	return json_pack("{s:o, s:s, s:i}", "model", sim_json_string(subject->path), "target",
+	return json_pack("{s:o, s:s, s:i}", "model", tool_json_string(subject->path), "target",
 			 model->program->target, "batch", (int)model->program->header.images);
 }
 
@@ -292,7 +292,7 @@ static int print_json(const struct evaluation *evaluation, const struct score *t
 	const struct sim_subject *subject = evaluation->subject;
 	json_auto_t *root = subject_json(subject);
 	json_auto_t *figures = json_pack("{s:o, s:i, s:i, s:I, s:f, s:f, s:f, s:i}", "folder",
-					 sim_json_string(evaluation->folder), "size",
+					 tool_json_string(evaluation->folder), "size",
 					 (int)subject->size, "resize", (int)subject->resize,
 					 "images", (json_int_t)total->images, "top1",
 					 percent(total->top1, total->images), "top5",
@@ -303,7 +303,7 @@ static int print_json(const struct evaluation *evaluation, const struct score *t
 		return tv_error_oom(error);
 	if (per_class && json_object_set_new(root, "classes", classes_json(evaluation, scores)) < 0)
 		return tv_error_oom(error);
-	return sim_json_print(root, error);
+	return tool_json_print(root, error);
 }
 
 static int print(const struct evaluation *evaluation, const struct eval_options *options,
@@ -352,19 +352,19 @@ static int eval(const struct eval_options *options, struct tv_error *error)
 	return print(&evaluation, options, error);
 }
 
-static int run(const struct sim_command *self, int argc, char **argv)
+static int run(const struct tool_command *self, int argc, char **argv)
 {
 	struct eval_options options = { 0 };
 	struct tv_error error = { 0 };
 	int code;
 
 	code = parse(self, argc, argv, &options);
-	if (code != SIM_GO_ON)
+	if (code != TOOL_GO_ON)
 		return code;
-	return eval(&options, &error) < 0 ? sim_fail(&error) : EXIT_SUCCESS;
+	return eval(&options, &error) < 0 ? tool_fail(&error) : EXIT_SUCCESS;
 }
 
-const struct sim_command sim_eval = {
+const struct tool_command sim_eval = {
 	.name = "eval",
 	.arguments = "CHECKPOINT|MODEL DIR [OPTION...]",
 	.summary = "measure the accuracy on a folder of labelled images",

@@ -32,13 +32,13 @@ static int print_programs(const struct tv_package *package, struct tv_error *err
 	static const uint8_t segments[] = { TV_SEGMENT_PROGRAM, TV_SEGMENT_WEIGHTS,
 					    TV_SEGMENT_INPUT, TV_SEGMENT_OUTPUT,
 					    TV_SEGMENT_SCRATCH };
-	_cleanup_(sim_table_done) struct sim_table table = {
+	_cleanup_(tool_table_done) struct tool_table table = {
 		.columns = TV_ARRAY_SIZE(heads),
 		.left = 1,
 	};
 
 	for (size_t i = 0; i < TV_ARRAY_SIZE(heads); i++)
-		sim_table_add(&table, "%s", heads[i]);
+		tool_table_add(&table, "%s", heads[i]);
 	for (size_t i = 0; i < package->program_count; i++) {
 		const struct tv_package_program *program = &package->programs[i];
 		uint64_t macs;
@@ -46,15 +46,15 @@ static int print_programs(const struct tv_package *package, struct tv_error *err
 
 		if (r < 0)
 			return r;
-		sim_table_add(&table, "%s", program->target);
-		sim_table_add(&table, "%u", program->header.images);
-		sim_table_add(&table, "%" PRIu32, program->header.commands);
+		tool_table_add(&table, "%s", program->target);
+		tool_table_add(&table, "%u", program->header.images);
+		tool_table_add(&table, "%" PRIu32, program->header.commands);
 		for (size_t s = 0; s < TV_ARRAY_SIZE(segments); s++)
-			sim_table_add(&table, "%" PRIu32, program->header.segment[segments[s]]);
-		sim_table_add(&table, "%" PRIu32, program->header.onchip);
-		sim_table_add(&table, "%.3f", (double)macs / 1e6);
+			tool_table_add(&table, "%" PRIu32, program->header.segment[segments[s]]);
+		tool_table_add(&table, "%" PRIu32, program->header.onchip);
+		tool_table_add(&table, "%.3f", (double)macs / 1e6);
 	}
-	return sim_table_print(&table, 0, error);
+	return tool_table_print(&table, 0, error);
 }
 
 struct extremes {
@@ -72,48 +72,49 @@ static struct extremes extremes_of(const float *values, uint32_t count)
 	return extremes;
 }
 
-static void add_extremes(struct sim_table *table, struct extremes extremes)
+static void add_extremes(struct tool_table *table, struct extremes extremes)
 {
 	if (extremes.least < extremes.most)
-		sim_table_add(table, "%.4g .. %.4g", (double)extremes.least, (double)extremes.most);
+		tool_table_add(table, "%.4g .. %.4g", (double)extremes.least,
+			       (double)extremes.most);
 	else
-		sim_table_add(table, "%.4g", (double)extremes.least);
+		tool_table_add(table, "%.4g", (double)extremes.least);
 }
 
 static int print_layers(const struct tv_package *package, struct tv_error *error)
 {
 	static const char *const heads[] = { "layer", "channels", "scale", "offset" };
-	_cleanup_(sim_table_done) struct sim_table table = {
+	_cleanup_(tool_table_done) struct tool_table table = {
 		.columns = TV_ARRAY_SIZE(heads),
 		.left = 1,
 	};
 
 	for (size_t i = 0; i < TV_ARRAY_SIZE(heads); i++)
-		sim_table_add(&table, "%s", heads[i]);
+		tool_table_add(&table, "%s", heads[i]);
 	for (size_t i = 0; i < package->node_count; i++) {
 		const struct tv_package_node *node = &package->nodes[i];
 
-		sim_table_add(&table, "%s", node->name);
-		sim_table_add(&table, "%" PRIu32, node->channels);
+		tool_table_add(&table, "%s", node->name);
+		tool_table_add(&table, "%" PRIu32, node->channels);
 		add_extremes(&table, extremes_of(node->scale, node->channels));
 		add_extremes(&table, extremes_of(node->offset, node->channels));
 	}
-	return sim_table_print(&table, 0, error);
+	return tool_table_print(&table, 0, error);
 }
 
 /* "scratch:1024" is byte 1024 of the scratch segment. */
-static void add_operand(struct sim_table *table, const struct tv_operand *operand)
+static void add_operand(struct tool_table *table, const struct tv_operand *operand)
 {
 	static const char *const names[] = { "program", "weights", "in", "out", "scratch" };
 
 	if (operand->segment == TV_SEGMENT_NONE)
-		sim_table_add(table, "%s", "");
+		tool_table_add(table, "%s", "");
 	else if (operand->segment == TV_SEGMENT_ONCHIP)
-		sim_table_add(table, "chip:%" PRIu32, operand->offset);
+		tool_table_add(table, "chip:%" PRIu32, operand->offset);
 	else if (operand->segment < TV_ARRAY_SIZE(names))
-		sim_table_add(table, "%s:%" PRIu32, names[operand->segment], operand->offset);
+		tool_table_add(table, "%s:%" PRIu32, names[operand->segment], operand->offset);
 	else
-		sim_table_add(table, "%u:%" PRIu32, operand->segment, operand->offset);
+		tool_table_add(table, "%u:%" PRIu32, operand->segment, operand->offset);
 }
 
 static const char *activation_name(uint8_t activation)
@@ -123,7 +124,7 @@ static const char *activation_name(uint8_t activation)
 						  "";
 }
 
-static void add_command(struct sim_table *table, const struct sim_program *program, uint32_t i)
+static void add_command(struct tool_table *table, const struct sim_program *program, uint32_t i)
 {
 	const struct tv_command *command = &program->commands[i];
 	const struct tv_stage *stage = command->stage;
@@ -131,24 +132,24 @@ static void add_command(struct sim_table *table, const struct sim_program *progr
 	char name[SIM_STEP_SIZE], images[SIM_IMAGES_SIZE];
 
 	sim_program_output(command, &height, &width);
-	sim_table_add(table, "%" PRIu32, i);
-	sim_table_add(table, "%s", sim_program_step(program, i, name));
-	sim_table_add(table, "%s", tv_opcode_name(command->opcode));
-	sim_table_add(table, "%s%s%s", activation_name(stage[0].activation),
-		      stage[0].activation && stage[1].activation ? ", " : "",
-		      activation_name(stage[1].activation));
-	sim_table_add(table, "%s", sim_program_images(program, i, images));
-	sim_table_add(table, "%ux%ux%u", command->height, command->width, command->channels);
-	sim_table_add(table, "%ux%ux%u", height, width, command->out_channels);
-	sim_table_add(table, "%ux%u/%u", stage[0].kernel, stage[0].kernel, stage[0].stride);
-	sim_table_add(table, "%u", command->groups);
-	sim_table_add(table, "%u,%u", stage[0].split, stage[1].split);
-	sim_table_add(table, "%u", command->tile_rows);
+	tool_table_add(table, "%" PRIu32, i);
+	tool_table_add(table, "%s", sim_program_step(program, i, name));
+	tool_table_add(table, "%s", tv_opcode_name(command->opcode));
+	tool_table_add(table, "%s%s%s", activation_name(stage[0].activation),
+		       stage[0].activation && stage[1].activation ? ", " : "",
+		       activation_name(stage[1].activation));
+	tool_table_add(table, "%s", sim_program_images(program, i, images));
+	tool_table_add(table, "%ux%ux%u", command->height, command->width, command->channels);
+	tool_table_add(table, "%ux%ux%u", height, width, command->out_channels);
+	tool_table_add(table, "%ux%u/%u", stage[0].kernel, stage[0].kernel, stage[0].stride);
+	tool_table_add(table, "%u", command->groups);
+	tool_table_add(table, "%u,%u", stage[0].split, stage[1].split);
+	tool_table_add(table, "%u", command->tile_rows);
 	add_operand(table, &command->input);
 	add_operand(table, &command->shortcut);
 	add_operand(table, &command->output);
 	add_operand(table, &command->weights);
-	sim_table_add(table, "%" PRIu64, tv_weights_layout(command).size);
+	tool_table_add(table, "%" PRIu64, tv_weights_layout(command).size);
 }
 
 static int print_commands(const struct sim_program *program, struct tv_error *error)
@@ -157,16 +158,16 @@ static int print_commands(const struct sim_program *program, struct tv_error *er
 					     "image",	 "input", "output",  "kernel",
 					     "groups",	 "split", "tile",    "from",
 					     "shortcut", "to",	  "weights", "bytes" };
-	_cleanup_(sim_table_done) struct sim_table table = {
+	_cleanup_(tool_table_done) struct tool_table table = {
 		.columns = TV_ARRAY_SIZE(heads),
 		.left = 4,
 	};
 
 	for (size_t i = 0; i < TV_ARRAY_SIZE(heads); i++)
-		sim_table_add(&table, "%s", heads[i]);
+		tool_table_add(&table, "%s", heads[i]);
 	for (uint32_t i = 0; i < program->header.commands; i++)
 		add_command(&table, program, i);
-	return sim_table_print(&table, 0, error);
+	return tool_table_print(&table, 0, error);
 }
 
 static int print_text(const struct tv_package *package, const struct sim_program *commands,
@@ -193,7 +194,7 @@ static int print_text(const struct tv_package *package, const struct sim_program
 
 		if (!source)
 			return tv_error_oom(error);
-		printf("source      %s\n", sim_printable(source));
+		printf("source      %s\n", tool_printable(source));
 	}
 	return 0;
 }
@@ -236,7 +237,7 @@ static json_t *layers_json(const struct tv_package *package)
 		struct extremes scale = extremes_of(node->scale, node->channels);
 		struct extremes offset = extremes_of(node->offset, node->channels);
 		json_t *layer = json_pack("{s:o, s:i, s:[f, f], s:[f, f]}", "name",
-					  sim_json_string(node->name), "channels",
+					  tool_json_string(node->name), "channels",
 					  (int)node->channels, "scale", scale.least, scale.most,
 					  "offset", offset.least, offset.most);
 
@@ -298,7 +299,7 @@ static json_t *command_json(const struct sim_program *program, uint32_t i)
 
 	sim_program_output(command, &output[0], &output[1]);
 	return json_pack("{s:o, s:s, s:i, s:i, s:o, s:o, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:I}",
-			 "layer", sim_json_string(sim_program_step(program, i, name)), "opcode",
+			 "layer", tool_json_string(sim_program_step(program, i, name)), "opcode",
 			 tv_opcode_name(command->opcode), "image", (int)program->steps[i].image,
 			 "images", (int)command->images, "input",
 			 sim_json_unsigned(input, TV_ARRAY_SIZE(input)), "output",
@@ -327,7 +328,7 @@ static json_t *labels_json(const struct tv_package *package)
 	if (!package->labels)
 		return json_null();
 	for (unsigned int i = 0; i < package->classes; i++)
-		if (json_array_append_new(labels, sim_json_string(package->labels[i])) < 0)
+		if (json_array_append_new(labels, tool_json_string(package->labels[i])) < 0)
 			return NULL;
 	return TV_TAKE_PTR(labels);
 }
@@ -345,11 +346,11 @@ static int print_json(const struct tv_package *package, const struct sim_program
 			 (int)package->size, "resize", (int)package->resize, "classes",
 			 (int)package->classes, "logit_scale", package->logit_scale, "macs",
 			 (json_int_t)package->macs, "labels", labels_json(package), "source",
-			 package->source ? sim_json_string(package->source) : json_null(),
+			 package->source ? tool_json_string(package->source) : json_null(),
 			 "programs", programs, "layers", layers_json(package));
 	if (root && commands && json_object_set_new(root, "commands", commands_json(commands)) < 0)
 		return tv_error_oom(error);
-	return sim_json_print(root, error);
+	return tool_json_print(root, error);
 }
 
 int sim_inspect_model(const struct sim_inspect_options *options, struct tv_error *error)

@@ -10,7 +10,7 @@
 #include "tools/sim-inspect.h"
 #include "tools/sim-subject.h"
 
-static int parse(const struct sim_command *self, int argc, char **argv,
+static int parse(const struct tool_command *self, int argc, char **argv,
 		 struct sim_inspect_options *ret)
 {
 	enum {
@@ -37,8 +37,8 @@ static int parse(const struct sim_command *self, int argc, char **argv,
 			ret->target = optarg;
 			break;
 		case SIM_IMAGES:
-			code = sim_parse_unsigned(self, "--images", optarg, 1, TV_BATCH_MAX,
-						  &ret->images);
+			code = tool_parse_unsigned(self, "--images", optarg, 1, TV_BATCH_MAX,
+						   &ret->images);
 			break;
 		case COMMANDS:
 			ret->commands = true;
@@ -47,18 +47,18 @@ static int parse(const struct sim_command *self, int argc, char **argv,
 			ret->json = true;
 			break;
 		case 'h':
-			return sim_help(self);
+			return tool_help(self);
 		default:
-			code = sim_wrong_usage(self, NULL);
+			code = tool_wrong_usage(self, NULL);
 		}
 	}
 	if (code)
 		return code;
 	if (argc - optind != 1)
-		return sim_wrong_usage(self,
-				       "expected one CHECKPOINT or MODEL, or b0, b1, b2 or b3");
+		return tool_wrong_usage(self,
+					"expected one CHECKPOINT or MODEL, or b0, b1, b2 or b3");
 	ret->subject = argv[optind];
-	return SIM_GO_ON;
+	return TOOL_GO_ON;
 }
 
 /* checkpoint: whether the network comes from a file, with weights and preprocessing. */
@@ -115,25 +115,25 @@ static const char *naming_name(enum tv_naming naming)
 	return naming == TV_NAMING_MIT ? "mit" : "timm";
 }
 
-static void add_layer(struct sim_table *table, const struct tv_node *node)
+static void add_layer(struct tool_table *table, const struct tv_node *node)
 {
 	const char *activation = activation_name(node->activation);
 
-	sim_table_add(table, "%s", node->name);
-	sim_table_add(table, "%s", kind_name(node));
-	sim_table_add(table, "%s", activation ? activation : "");
+	tool_table_add(table, "%s", node->name);
+	tool_table_add(table, "%s", kind_name(node));
+	tool_table_add(table, "%s", activation ? activation : "");
 	if (node->kind == TV_NODE_CONV) {
-		sim_table_add(table, "%ux%u", node->kernel, node->kernel);
-		sim_table_add(table, "%u", node->stride);
-		sim_table_add(table, "%u", node->groups);
+		tool_table_add(table, "%ux%u", node->kernel, node->kernel);
+		tool_table_add(table, "%u", node->stride);
+		tool_table_add(table, "%u", node->groups);
 	} else {
 		for (unsigned int i = 0; i < 3; i++)
-			sim_table_add(table, "%s", "");
+			tool_table_add(table, "%s", "");
 	}
-	sim_table_add(table, "%ux%ux%u", node->in_height, node->in_width, node->in_channels);
-	sim_table_add(table, "%ux%ux%u", node->out_height, node->out_width, node->out_channels);
-	sim_table_add(table, "%" PRIu64, node->parameters);
-	sim_table_add(table, "%.3f", tv_node_macs(node) / 1e6);
+	tool_table_add(table, "%ux%ux%u", node->in_height, node->in_width, node->in_channels);
+	tool_table_add(table, "%ux%ux%u", node->out_height, node->out_width, node->out_channels);
+	tool_table_add(table, "%" PRIu64, node->parameters);
+	tool_table_add(table, "%.3f", tv_node_macs(node) / 1e6);
 }
 
 static int print_layers(const struct tv_network *network, struct tv_error *error)
@@ -141,16 +141,16 @@ static int print_layers(const struct tv_network *network, struct tv_error *error
 	static const char *const heads[] = { "layer",	   "kind",   "activation", "kernel",
 					     "stride",	   "groups", "input",	   "output",
 					     "parameters", "M MACs" };
-	_cleanup_(sim_table_done) struct sim_table table = {
+	_cleanup_(tool_table_done) struct tool_table table = {
 		.columns = TV_ARRAY_SIZE(heads),
 		.left = 3,
 	};
 
 	for (size_t i = 0; i < TV_ARRAY_SIZE(heads); i++)
-		sim_table_add(&table, "%s", heads[i]);
+		tool_table_add(&table, "%s", heads[i]);
 	for (size_t i = 0; i < network->count; i++)
 		add_layer(&table, &network->nodes[i]);
-	return sim_table_print(&table, 0, error);
+	return tool_table_print(&table, 0, error);
 }
 
 static void print_figures(const char *what, const unsigned int *values, size_t count)
@@ -173,7 +173,7 @@ static void print_ignored(const struct tv_network *network)
 			continue;
 		}
 		snprintf(text, sizeof(text), "%s", network->ignored[i]);
-		printf("            %s\n", sim_printable(text));
+		printf("            %s\n", tool_printable(text));
 	}
 	if (counters)
 		printf("            %zu counters (num_batches_tracked)\n", counters);
@@ -269,7 +269,7 @@ static json_t *strings_json(char *const *strings, size_t count)
 	json_auto_t *array = json_array();
 
 	for (size_t i = 0; i < count; i++)
-		if (json_array_append_new(array, sim_json_string(strings[i])) < 0)
+		if (json_array_append_new(array, tool_json_string(strings[i])) < 0)
 			return NULL;
 	return TV_TAKE_PTR(array);
 }
@@ -295,7 +295,7 @@ static int print_json(const struct tv_network *network, bool checkpoint, struct 
 			  "parameters", (json_int_t)tv_network_parameters(network), "macs",
 			  (json_int_t)tv_network_macs(network), "layers", layers_json(network));
 
-	return sim_json_print(root, error);
+	return tool_json_print(root, error);
 }
 
 static int inspect(const struct sim_inspect_options *options, struct tv_error *error)
@@ -318,18 +318,18 @@ static int inspect(const struct sim_inspect_options *options, struct tv_error *e
 	return (options->json ? print_json : print_text)(network, checkpoint, error);
 }
 
-static int run(const struct sim_command *self, int argc, char **argv)
+static int run(const struct tool_command *self, int argc, char **argv)
 {
 	struct sim_inspect_options options = { 0 };
 	struct tv_error error = { 0 };
 	int code = parse(self, argc, argv, &options);
 
-	if (code != SIM_GO_ON)
+	if (code != TOOL_GO_ON)
 		return code;
-	return inspect(&options, &error) < 0 ? sim_fail(&error) : EXIT_SUCCESS;
+	return inspect(&options, &error) < 0 ? tool_fail(&error) : EXIT_SUCCESS;
 }
 
-const struct sim_command sim_inspect = {
+const struct tool_command sim_inspect = {
 	.name = "inspect",
 	.arguments = "CHECKPOINT|MODEL|ARCH [OPTION...]",
 	.summary = "show what is in a checkpoint or a model",

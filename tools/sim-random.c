@@ -17,19 +17,19 @@ struct random_options {
 	uint64_t seed;
 };
 
-static int parse_naming(const struct sim_command *self, const char *text, enum tv_naming *ret)
+static int parse_naming(const struct tool_command *self, const char *text, enum tv_naming *ret)
 {
 	if (strcmp(text, "mit") == 0)
 		*ret = TV_NAMING_MIT;
 	else if (strcmp(text, "timm") == 0)
 		*ret = TV_NAMING_TIMM;
 	else
-		return sim_wrong_usage(self, "--naming: '%s' is neither mit nor timm", text);
+		return tool_wrong_usage(self, "--naming: '%s' is neither mit nor timm", text);
 	return 0;
 }
 
 /* "8,16,32,64,128": a figure for the stem and each stage. */
-static int parse_figures(const struct sim_command *self, const char *option, const char *text,
+static int parse_figures(const struct tool_command *self, const char *option, const char *text,
 			 unsigned int most, unsigned int *ret)
 {
 	_cleanup_free_ char *copy = strdup(text);
@@ -37,16 +37,17 @@ static int parse_figures(const struct sim_command *self, const char *option, con
 	int count = 0, code = 0;
 
 	if (!copy)
-		return sim_fail(&(struct tv_error){ .text = "out of memory" });
+		return tool_fail(&(struct tv_error){ .text = "out of memory" });
 	while (code == 0 && rest && count <= TV_NETWORK_STAGES)
-		code = sim_parse_unsigned(self, option, strsep(&rest, ","), 1, most, &ret[count++]);
+		code = tool_parse_unsigned(self, option, strsep(&rest, ","), 1, most,
+					   &ret[count++]);
 	if (code == 0 && (rest || count <= TV_NETWORK_STAGES))
-		return sim_wrong_usage(self, "%s: '%s' is not %d numbers with commas between",
-				       option, text, 1 + TV_NETWORK_STAGES);
+		return tool_wrong_usage(self, "%s: '%s' is not %d numbers with commas between",
+					option, text, 1 + TV_NETWORK_STAGES);
 	return code;
 }
 
-static int parse(const struct sim_command *self, int argc, char **argv, struct random_options *ret)
+static int parse(const struct tool_command *self, int argc, char **argv, struct random_options *ret)
 {
 	enum {
 		SIZE = 256,
@@ -80,14 +81,14 @@ static int parse(const struct sim_command *self, int argc, char **argv, struct r
 			code = sim_parse_size(self, optarg, &ret->size);
 			break;
 		case SEED:
-			code = sim_parse_number(self, "--seed", optarg, 0, UINT64_MAX, &ret->seed);
+			code = tool_parse_number(self, "--seed", optarg, 0, UINT64_MAX, &ret->seed);
 			break;
 		case NAMING:
 			code = parse_naming(self, optarg, &ret->naming);
 			break;
 		case CLASSES:
-			code = sim_parse_unsigned(self, "--classes", optarg, 1,
-						  TV_NETWORK_CHANNELS_MAX, &ret->classes);
+			code = tool_parse_unsigned(self, "--classes", optarg, 1,
+						   TV_NETWORK_CHANNELS_MAX, &ret->classes);
 			break;
 		case WIDTHS:
 			code = parse_figures(self, "--widths", optarg, TV_NETWORK_CHANNELS_MAX,
@@ -98,26 +99,26 @@ static int parse(const struct sim_command *self, int argc, char **argv, struct r
 					     ret->depths);
 			break;
 		case HEAD_DIM:
-			code = sim_parse_unsigned(self, "--head-dim", optarg, 1,
-						  TV_NETWORK_CHANNELS_MAX, &ret->head_dim);
+			code = tool_parse_unsigned(self, "--head-dim", optarg, 1,
+						   TV_NETWORK_CHANNELS_MAX, &ret->head_dim);
 			break;
 		case 'h':
-			return sim_help(self);
+			return tool_help(self);
 		default:
-			code = sim_wrong_usage(self, NULL);
+			code = tool_wrong_usage(self, NULL);
 		}
 	}
 	if (code)
 		return code;
 	if (argc - optind != 1)
-		return sim_wrong_usage(self, "expected one ARCH: b0, b1, b2 or b3");
+		return tool_wrong_usage(self, "expected one ARCH: b0, b1, b2 or b3");
 	if (!ret->output)
-		return sim_wrong_usage(self, "expected -o FILE: where the checkpoint is to go");
+		return tool_wrong_usage(self, "expected -o FILE: where the checkpoint is to go");
 	ret->architecture = argv[optind];
-	return SIM_GO_ON;
+	return TOOL_GO_ON;
 }
 
-static int run(const struct sim_command *self, int argc, char **argv)
+static int run(const struct tool_command *self, int argc, char **argv)
 {
 	struct random_options options = { .naming = TV_NAMING_MIT, .size = 224 };
 	struct tv_architecture architecture;
@@ -125,10 +126,10 @@ static int run(const struct sim_command *self, int argc, char **argv)
 	int code;
 
 	code = parse(self, argc, argv, &options);
-	if (code != SIM_GO_ON)
+	if (code != TOOL_GO_ON)
 		return code;
 	if (tv_architecture_by_name(options.architecture, &architecture, &error) < 0)
-		return sim_wrong_usage(self, "%s", error.text);
+		return tool_wrong_usage(self, "%s", error.text);
 	if (options.classes)
 		architecture.classes = options.classes;
 	if (options.widths[0])
@@ -139,11 +140,11 @@ static int run(const struct sim_command *self, int argc, char **argv)
 		architecture.head_dim = options.head_dim;
 	if (tv_checkpoint_write_random(&architecture, options.naming, options.size, options.seed,
 				       options.output, &error) < 0)
-		return sim_fail(&error);
+		return tool_fail(&error);
 	return EXIT_SUCCESS;
 }
 
-const struct sim_command sim_random = {
+const struct tool_command sim_random = {
 	.name = "random",
 	.arguments = "ARCH -o FILE [OPTION...]",
 	.summary = "write a checkpoint with random weights",

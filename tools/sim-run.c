@@ -18,7 +18,7 @@ struct run_options {
 	bool json;
 };
 
-static int parse(const struct sim_command *self, int argc, char **argv, struct run_options *ret)
+static int parse(const struct tool_command *self, int argc, char **argv, struct run_options *ret)
 {
 	enum {
 		JSON = 256
@@ -37,7 +37,7 @@ static int parse(const struct sim_command *self, int argc, char **argv, struct r
 			ret->json = true;
 			break;
 		case 'h':
-			return sim_help(self);
+			return tool_help(self);
 		default:
 			code = sim_subject_option(self, c, &ret->how);
 		}
@@ -45,15 +45,16 @@ static int parse(const struct sim_command *self, int argc, char **argv, struct r
 	if (code)
 		return code;
 	if (argc - optind < 2)
-		return sim_wrong_usage(self, "expected a MODEL or CHECKPOINT and an IMAGE or more");
+		return tool_wrong_usage(self,
+					"expected a MODEL or CHECKPOINT and an IMAGE or more");
 	ret->path = argv[optind++];
 	ret->count = (size_t)(argc - optind);
 	ret->images = calloc(ret->count, sizeof(*ret->images));
 	if (!ret->images)
-		return sim_fail(&(struct tv_error){ .text = "out of memory" });
+		return tool_fail(&(struct tv_error){ .text = "out of memory" });
 	for (size_t i = 0; i < ret->count; i++)
 		ret->images[i].path = argv[optind + (int)i];
-	return SIM_GO_ON;
+	return TOOL_GO_ON;
 }
 
 static int print_text(const struct sim_subject *subject, const char *path,
@@ -63,7 +64,7 @@ static int print_text(const struct sim_subject *subject, const char *path,
 
 	if (!name)
 		return tv_error_oom(error);
-	printf("%s\n", sim_printable(name));
+	printf("%s\n", tool_printable(name));
 	for (unsigned int i = 0; i < count; i++) {
 		unsigned int class = answers[i].class;
 		_cleanup_free_ char *label = strdup(subject->labels ? subject->labels[class] : "");
@@ -71,7 +72,7 @@ static int print_text(const struct sim_subject *subject, const char *path,
 		if (!label)
 			return tv_error_oom(error);
 		printf("  %6.2f %%  %5u  %s\n", 100 * answers[i].probability, class,
-		       sim_printable(label));
+		       tool_printable(label));
 	}
 	return 0;
 }
@@ -84,13 +85,13 @@ static json_t *image_json(const struct sim_subject *subject, const char *path,
 	for (unsigned int i = 0; i < count; i++) {
 		const char *label = subject->labels ? subject->labels[answers[i].class] : NULL;
 		json_t *one = json_pack("{s:i, s:o, s:f}", "class", (int)answers[i].class, "label",
-					label ? sim_json_string(label) : json_null(), "probability",
-					answers[i].probability);
+					label ? tool_json_string(label) : json_null(),
+					"probability", answers[i].probability);
 
 		if (json_array_append_new(best, one) < 0)
 			return NULL;
 	}
-	return json_pack("{s:o, s:O}", "image", sim_json_string(path), "best", best);
+	return json_pack("{s:o, s:O}", "image", tool_json_string(path), "best", best);
 }
 
 /* results: a list to add to, NULL for text. */
@@ -132,22 +133,22 @@ static int classify(const struct run_options *options, struct tv_error *error)
 	}
 	if (r < 0)
 		return r;
-	return results ? sim_json_print(results, error) : 0;
+	return results ? tool_json_print(results, error) : 0;
 }
 
-static int run(const struct sim_command *self, int argc, char **argv)
+static int run(const struct tool_command *self, int argc, char **argv)
 {
 	struct run_options options = { 0 };
 	struct tv_error error = { 0 };
 	int code = parse(self, argc, argv, &options);
 
-	if (code == SIM_GO_ON)
-		code = classify(&options, &error) < 0 ? sim_fail(&error) : EXIT_SUCCESS;
+	if (code == TOOL_GO_ON)
+		code = classify(&options, &error) < 0 ? tool_fail(&error) : EXIT_SUCCESS;
 	free(options.images);
 	return code;
 }
 
-const struct sim_command sim_run = {
+const struct tool_command sim_run = {
 	.name = "run",
 	.arguments = "MODEL|CHECKPOINT IMAGE... [OPTION...]",
 	.summary = "classify images",

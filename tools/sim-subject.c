@@ -90,7 +90,7 @@ void sim_print_model(const struct sim_model *model)
 	       images == 1 ? "" : "s");
 }
 
-int sim_subject_option(const struct sim_command *self, int c, struct sim_subject_options *ret)
+int sim_subject_option(const struct tool_command *self, int c, struct sim_subject_options *ret)
 {
 	switch (c) {
 	case SIM_SIZE:
@@ -104,9 +104,9 @@ int sim_subject_option(const struct sim_command *self, int c, struct sim_subject
 		ret->target = optarg;
 		return 0;
 	case SIM_IMAGES:
-		return sim_parse_unsigned(self, "--images", optarg, 1, TV_BATCH_MAX, &ret->images);
+		return tool_parse_unsigned(self, "--images", optarg, 1, TV_BATCH_MAX, &ret->images);
 	default:
-		return sim_wrong_usage(self, NULL);
+		return tool_wrong_usage(self, NULL);
 	}
 }
 

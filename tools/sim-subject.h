@@ -68,9 +68,9 @@ enum {
 	"      --target NAME    what it is for, or a file that describes a target\n"               \
 	"      --images N       images that a job works on\n"
 
-/* Takes option c with its argument optarg. 0, or SIM_WRONG_USAGE after saying why; so for a c that
+/* Takes option c with its argument optarg. 0, or TOOL_WRONG_USAGE after saying why; so for a c that
  * is none of the above. */
-int sim_subject_option(const struct sim_command *self, int c, struct sim_subject_options *ret);
+int sim_subject_option(const struct tool_command *self, int c, struct sim_subject_options *ret);
 
 struct sim_subject {
 	const char *path;

@@ -8,15 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct sim_command *const commands[] = {
-	&sim_run,
-	&sim_eval,
-	&sim_compare,
-	&sim_ablate,
-	&sim_estimate,
-	&sim_dump,
-	&sim_inspect,
-	&sim_random,
+const char tool_name[] = "triovit-sim";
+
+static const struct tool_command *const commands[] = {
+	&sim_run,      &sim_eval, &sim_compare, &sim_ablate,
+	&sim_estimate, &sim_dump, &sim_inspect, &sim_random,
 };
 
 static int help(void)
@@ -39,19 +35,13 @@ static int help(void)
 	return EXIT_SUCCESS;
 }
 
-static int wrong_usage(void)
-{
-	fprintf(stderr, "Try 'triovit-sim --help'.\n");
-	return SIM_WRONG_USAGE;
-}
-
-static int run_command(const struct sim_command *command, int argc, char **argv)
+static int run_command(const struct tool_command *command, int argc, char **argv)
 {
 	_cleanup_free_ char *name = NULL;
 
 	if (asprintf(&name, "triovit-sim %s", command->name) < 0) {
 		name = NULL;
-		return sim_fail(&(struct tv_error){ .code = -ENOMEM, .text = "out of memory" });
+		return tool_fail(&(struct tv_error){ .code = -ENOMEM, .text = "out of memory" });
 	}
 	argv[0] = name;
 	optind = 0; /* glibc: starts anew, on another argv */
@@ -79,29 +69,18 @@ static int run(int argc, char **argv)
 			printf("triovit-sim %s\n", TV_VERSION);
 			return EXIT_SUCCESS;
 		default:
-			return wrong_usage();
+			return tool_wrong_usage(NULL, NULL);
 		}
 	}
-	if (optind >= argc) {
-		fprintf(stderr, "triovit-sim: a command is missing\n");
-		return wrong_usage();
-	}
+	if (optind >= argc)
+		return tool_wrong_usage(NULL, "a command is missing");
 	for (size_t i = 0; i < TV_ARRAY_SIZE(commands); i++)
 		if (strcmp(argv[optind], commands[i]->name) == 0)
 			return run_command(commands[i], argc - optind, argv + optind);
-	fprintf(stderr, "triovit-sim: no command '%s'\n", sim_printable(argv[optind]));
-	return wrong_usage();
+	return tool_wrong_usage(NULL, "no command '%s'", argv[optind]);
 }
 
 int main(int argc, char **argv)
 {
-	int code = run(argc, argv);
-
-	/* Results that did not arrive (a full disk) are a failure like any other. */
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		fprintf(stderr, "triovit-sim: standard output: %s\n", strerror(errno));
-		if (code == EXIT_SUCCESS)
-			code = EXIT_FAILURE;
-	}
-	return code;
+	return tool_finish(run(argc, argv));
 }

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* How commands explain themselves, fail, and read the values of their options. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/tool.h"
+
+int tool_help(const struct tool_command *command)
+{
+	printf("usage: %s %s %s\n\n%s", tool_name, command->name, command->arguments,
+	       command->help);
+	return EXIT_SUCCESS;
+}
+
+int tool_wrong_usage(const struct tool_command *command, const char *format, ...)
+{
+	const char *blank = command ? " " : "", *name = command ? command->name : "";
+	char text[512];
+	va_list arguments;
+
+	if (format) {
+		va_start(arguments, format);
+		vsnprintf(text, sizeof(text), format, arguments);
+		va_end(arguments);
+		fprintf(stderr, "%s%s%s: %s\n", tool_name, blank, name, tool_printable(text));
+	}
+	fprintf(stderr, "Try '%s%s%s --help'.\n", tool_name, blank, name);
+	return TOOL_WRONG_USAGE;
+}
+
+int tool_fail(const struct tv_error *error)
+{
+	struct tv_error copy = *error;
+
+	fprintf(stderr, "%s: %s\n", tool_name, tool_printable(copy.text));
+	return EXIT_FAILURE;
+}
+
+int tool_finish(int code)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	fprintf(stderr, "%s: standard output: %s\n", tool_name, strerror(errno));
+	return code == EXIT_SUCCESS ? EXIT_FAILURE : code;
+}
+
+int tool_parse_number(const struct tool_command *command, const char *option, const char *text,
+		      uint64_t least, uint64_t most, uint64_t *ret)
+{
+	uint64_t value;
+	char *end;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	/* strtoull() alone would take blanks, signs and, for "-1", the largest number there is. */
+	if (text[0] < '0' || text[0] > '9' || *end || errno || value < least || value > most)
+		return tool_wrong_usage(command,
+					"%s: '%s' is no whole number from %" PRIu64 " to %" PRIu64,
+					option, text, least, most);
+	*ret = value;
+	return 0;
+}
+
+int tool_parse_unsigned(const struct tool_command *command, const char *option, const char *text,
+			unsigned int least, unsigned int most, unsigned int *ret)
+{
+	uint64_t value = 0;
+	int r;
+
+	r = tool_parse_number(command, option, text, least, most, &value);
+	if (r == 0)
+		*ret = value;
+	return r;
+}

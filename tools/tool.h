@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* What the programs with commands share: how they fail, how they read options, how they print. */
+#ifndef TV_TOOLS_TOOL_H
+#define TV_TOOLS_TOOL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/cleanup.h"
+#include "common/error.h"
+
+#define TOOL_WRONG_USAGE 2 /* exit code */
+#define TOOL_GO_ON	 (-1) /* no exit code: the options are read, the work can begin */
+
+/* The program's name, each has one. */
+extern const char tool_name[];
+
+struct tool_command {
+	const char *name;
+	const char *arguments; /* of the usage line */
+	const char *summary; /* one line for the list of commands */
+	const char *help; /* what the arguments and options are, whole lines */
+	/* argv[0] is "PROGRAM NAME", for getopt's messages. Returns the exit code. */
+	int (*run)(const struct tool_command *self, int argc, char **argv);
+};
+
+/* Prints a command's help and returns EXIT_SUCCESS. */
+int tool_help(const struct tool_command *command);
+
+/* Prints "PROGRAM NAME: ..." and where help is, and returns TOOL_WRONG_USAGE. Without a command of
+ * the program itself; without a format only where help is, after getopt() has said what is wrong.
+ */
+int tool_wrong_usage(const struct tool_command *command, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Prints the error as "PROGRAM: ..." and returns EXIT_FAILURE. */
+int tool_fail(const struct tv_error *error);
+
+/* The program's exit code, when code is that of the work: results that did not arrive (a full disk)
+ * are a failure like any other. */
+int tool_finish(int code);
+
+/* Option values. They return 0, or TOOL_WRONG_USAGE after saying what the option may be. */
+int tool_parse_number(const struct tool_command *command, const char *option, const char *text,
+		      uint64_t least, uint64_t most, uint64_t *ret);
+int tool_parse_unsigned(const struct tool_command *command, const char *option, const char *text,
+			unsigned int least, unsigned int most, unsigned int *ret);
+
+/* Strings from elsewhere with their control characters replaced, so that they cannot speak to the
+ * terminal. Returns text. */
+char *tool_printable(char *text);
+
+/* A table of text: cells from left to right, row after row; the first row is the heading. */
+struct tool_table {
+	unsigned int columns;
+	unsigned int left; /* so many columns are aligned to the left, the others to the right */
+	char **cells;
+	size_t count, room;
+	bool failed; /* out of memory */
+};
+
+void tool_table_add(struct tool_table *table, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Prints the table to standard output, and with indent blanks before each row. -ENOMEM if not all
+ * cells could be kept. */
+int tool_table_print(const struct tool_table *table, unsigned int indent, struct tv_error *error);
+void tool_table_done(struct tool_table *table);
+
+/* A JSON string of any bytes: what is no UTF-8 becomes U+FFFD. NULL: out of memory. */
+json_t *tool_json_string(const char *text);
+/* Prints root to standard output. NULL stands for a root that could not be built: -ENOMEM. */
+int tool_json_print(const json_t *root, struct tv_error *error);
+
+#endif
