@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -33,12 +34,26 @@ static const struct {
 int tv_call_error(int code, const struct tv_error *why, sd_bus_error *ret)
 {
 	const char *name = SD_BUS_ERROR_FAILED;
+	struct tv_error clean = *why;
 
 	for (size_t i = 0; i < TV_ARRAY_SIZE(names); i++)
 		if (names[i].code == code)
 			name = names[i].name;
-	sd_bus_error_set(ret, name, *why->text ? why->text : strerror(-code));
+	tv_call_clean(clean.text);
+	sd_bus_error_set(ret, name, *clean.text ? clean.text : strerror(-code));
 	return code;
+}
+
+void tv_call_clean(char *text)
+{
+	/* Out of memory looks the same, and then nothing is lost but letters. */
+	json_t *valid = json_string(text);
+
+	if (valid)
+		return json_decref(valid);
+	for (; *text; text++)
+		if ((unsigned char)*text >= 0x80)
+			*text = '?';
 }
 
 int tv_call_begin(struct tv_manager *manager, sd_bus_message *message, uid_t uid,

@@ -17,6 +17,10 @@
  */
 int tv_call_error(int code, const struct tv_error *why, sd_bus_error *ret);
 
+/* Makes a text one that D-Bus takes, which is UTF-8 only: file names are not, nor is what was cut
+ * off in the middle of a character. */
+void tv_call_clean(char *text);
+
 /* For who looks for the object of a path: that there is none such for the caller, if it is the one
  * that a message is to; else 0, as for sd_bus_object_find_t. */
 int tv_call_not_found(sd_bus *bus, const char *path, sd_bus_error *ret);

@@ -281,6 +281,7 @@ static int load_file(struct tv_manager *manager, int folder, const char *name,
 	if (!load)
 		return tv_error_oom(error);
 	load->name[strcspn(load->name, ".")] = '\0';
+	tv_call_clean(load->name);
 	TV_TAKE_FD(fd);
 	manager->starting++;
 	tv_workers_submit(manager->loaders, &load->task);

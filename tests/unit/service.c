@@ -92,8 +92,8 @@ static void run_inline(struct way *way, const char *model, unsigned int images, 
 
 	service_random(input, images * IMAGE, seed);
 	service_expected(input, images, expected);
-	ck_assert_int_ge(sd_bus_message_new_method_call(way->bus, &message, way->destination,
-							model, TV_BUS_NAME ".Model", "Run"),
+	ck_assert_int_ge(sd_bus_message_new_method_call(way->bus, &message, way->destination, model,
+							TV_BUS_NAME ".Model", "Run"),
 			 0);
 	ck_assert_int_ge(sd_bus_message_append_array(message, 'y', input, images * IMAGE), 0);
 	ck_assert_int_ge(sd_bus_message_append(message, "a{sv}", 2, "images", "u", images, "top",
@@ -162,6 +162,26 @@ START_TEST(every_way_in)
 }
 END_TEST
 
+/* What a client has sent is quoted, cut off where there is no room: it stays text. */
+START_TEST(errors_are_text)
+{
+	struct way way = way_open();
+	_cleanup_free_ char *model = way_load_good(&way);
+	char name[256];
+
+	for (unsigned int ascii = 0; ascii < 4; ascii++) {
+		memset(name, 'x', ascii);
+		name[ascii] = '\0';
+		while (strlen(name) < 200)
+			strcat(name, "\xe2\x82\xac");
+		assert_refused(way_call(&way, TV_BUS_PATH, "Manager", "OpenSession", "oa{sv}",
+					model, 1, name, "u", 1),
+			       "InvalidArgument", "no option is called");
+	}
+	way_close(&way);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("service");
@@ -170,6 +190,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(t, service_set_up, service_tear_down);
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, every_way_in);
+	tcase_add_test(t, errors_are_text);
 	suite_add_tcase(s, t);
 	return s;
 }
