@@ -4,7 +4,6 @@
 import os
 import pathlib
 import re
-import select
 import shutil
 import signal
 import socket
@@ -12,78 +11,13 @@ import subprocess
 import sys
 
 import tap
+from service import Bus, Running, need
 
 daemon = tap.Program(sys.argv[1])
 UNIT = pathlib.Path(sys.argv[2])
 sim = tap.Program(sys.argv[3])
 quantize = tap.Program(sys.argv[4])
 NAME = 'org.triovit.Accelerator1'
-
-
-def need(program):
-    if not shutil.which(program):
-        raise tap.Skip(f'{program} is not installed')
-
-
-class Bus:
-    """A dbus-daemon of its own."""
-
-    def __init__(self, folder):
-        need('dbus-daemon')
-        need('busctl')
-        config = folder / 'bus.conf'
-        config.write_text(
-            '<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"\n'
-            '"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">\n'
-            f'<busconfig><type>session</type><listen>unix:path={folder}/bus</listen>'
-            '<auth>EXTERNAL</auth><policy context="default"><allow user="*"/><allow own="*"/>'
-            '<allow send_destination="*"/><allow receive_sender="*"/></policy></busconfig>\n')
-        self.process = subprocess.Popen(
-            ['dbus-daemon', '--nofork', '--nopidfile', '--nosyslog', f'--config-file={config}',
-             '--print-address=1'], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.address = self.process.stdout.readline().strip()
-        assert self.address, 'dbus-daemon does not start'
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
-
-    def call(self, *arguments):
-        return subprocess.run(['busctl', f'--address={self.address}', *arguments],
-                              capture_output=True, text=True, timeout=60)
-
-
-class Running:
-    """A daemon that serves, until the end of the block."""
-
-    def __init__(self, bus, *arguments):
-        self.process = subprocess.Popen(
-            [*daemon.command, '--address', bus.address, *map(str, arguments)],
-            stderr=subprocess.PIPE, text=True)
-        self.log = ''
-        while 'serves as' not in self.log:
-            ready, _, _ = select.select([self.process.stderr], [], [], 60)
-            assert ready, 'no word within a minute'
-            line = self.process.stderr.readline()
-            assert line, f'it has ended: {self.log}'
-            self.log += line
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        self.process.stderr.close()
-
-    def end(self):
-        """exit code and what was logged"""
-        code = self.process.wait(timeout=60)
-        return code, self.process.stderr.read()
 
 
 def test_usage(_):
@@ -106,7 +40,7 @@ def test_serves_and_ends(folder):
     """it answers, a second one does not start, SIGTERM and SIGINT are a success"""
     with Bus(folder) as bus:
         for number in (signal.SIGTERM, signal.SIGINT):
-            with Running(bus) as running:
+            with Running(daemon, bus) as running:
                 done = bus.call('get-property', NAME, '/org/triovit/Accelerator1',
                                 NAME + '.Manager', 'Version')
                 assert re.fullmatch(r's "\d+\.\d+\.\d+"\n', done.stdout), done
@@ -117,7 +51,7 @@ def test_serves_and_ends(folder):
 
 def test_bus_goes_away(folder):
     """a bus that goes away is a reason to end, with 1"""
-    with Bus(folder) as bus, Running(bus) as running:
+    with Bus(folder) as bus, Running(daemon, bus) as running:
         bus.process.kill()
         code, log = running.end()
         assert code == 1 and 'bus has gone away' in log, (code, log)
@@ -126,7 +60,7 @@ def test_bus_goes_away(folder):
 def test_log_level(folder):
     """the level of the log is read and set as of every other service"""
     where = ('org.freedesktop.LogControl1', 'LogLevel')
-    with Bus(folder) as bus, Running(bus) as running:
+    with Bus(folder) as bus, Running(daemon, bus) as running:
         path = (NAME, '/org/freedesktop/LogControl1')
         assert bus.call('get-property', *path, *where).stdout == 's "info"\n'
         assert bus.call('set-property', *path, *where, 's', 'debug').returncode == 0
@@ -207,7 +141,7 @@ def test_devices(folder):
             if text is not None:
                 config.write_text(text)
                 arguments = ['--config', config, *arguments]
-            with Running(bus, *arguments):
+            with Running(daemon, bus, *arguments):
                 assert devices(bus) == [(target, 'ready') for target in targets], text
                 # To come and to go, as others do when they are plugged.
                 added = bus.call('call', *MANAGER, 'AddSoftware', 's', 'zynq7020')
@@ -231,7 +165,7 @@ def test_configuration(folder):
     # The service manager does not try again what cannot go well.
     assert re.search(r'^RestartPreventExitStatus=2 6$', UNIT.read_text(), re.M)
     config.write_text('[Limits]\nMaxJobs=77\nMaxJobTime=20ms\n')
-    with Bus(folder) as bus, Running(bus, '--config', config):
+    with Bus(folder) as bus, Running(daemon, bus, '--config', config):
         done = bus.call('get-property', *MANAGER, 'Limits')
         assert '"MaxJobs" 77 ' in done.stdout and '"MaxJobsPerUser" 256 ' in done.stdout, done
         assert bus.call('get-property', *MANAGER, 'MaxJobUSec').stdout == 't 20000\n'
@@ -260,7 +194,7 @@ def test_models(folder):
     (models / 'link.safetensors').symlink_to(good)
     (models / 'garbage.safetensors').write_bytes(b'garbage')
     (models / 'folder').mkdir()
-    with Bus(folder) as bus, Running(bus, '--models', models) as running:
+    with Bus(folder) as bus, Running(daemon, bus, '--models', models) as running:
         model, = paths(bus, 'models')
         for name, value in (('Name', 's "small"\n'), ('Public', 'b true\n'), ('Width', 'u 32\n')):
             assert bus.call('get-property', NAME, model, NAME + '.Model', name).stdout == value
@@ -278,7 +212,7 @@ def test_models(folder):
         # Nothing to run it on is no reason to restart again and again.
         config = folder / 'triovitd.conf'
         config.write_text('[Devices]\nSoftware=never\n')
-        with Running(bus, '--models', models, '--config', config):
+        with Running(daemon, bus, '--models', models, '--config', config):
             model, = paths(bus, 'models')
             done = bus.call('call', *MANAGER, 'OpenSession', 'oa{sv}', model, '0')
             assert 'no program for runs of 1 image on a device that is there' in done.stderr, done
