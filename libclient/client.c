@@ -101,8 +101,10 @@ static int find_daemon(struct triovit_client *client, struct triovit_error *erro
 	_cleanup_(sd_bus_error_free) sd_bus_error why = SD_BUS_ERROR_NULL;
 	int r;
 
+	/* Not Ping(), which the other end of ssh would answer itself. */
 	r = sd_bus_call_method(client->connections[TV_BUS], TV_BUS_NAME, TV_BUS_PATH,
-			       "org.freedesktop.DBus.Peer", "Ping", &why, &reply, "");
+			       "org.freedesktop.DBus.Properties", "Get", &why, &reply, "ss",
+			       TV_BUS_MANAGER, "Version");
 	if (r < 0 && (sd_bus_error_has_name(&why, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
 		      sd_bus_error_has_name(&why, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ||
 		      (why.name && strstr(why.name, ".Spawn."))))
@@ -185,6 +187,7 @@ int triovit_open(enum triovit_bus bus, const char *where, unsigned int flags,
 	client->done.end = &client->done.first;
 	if (flags & ~(unsigned int)TRIOVIT_OPEN_BUS_ONLY)
 		return tv_fail(error, -EINVAL, "unknown flags %#x", flags);
+	client->remote = bus == TRIOVIT_BUS_HOST;
 	r = open_bus(bus, where, &client->connections[TV_BUS], error);
 	if (r >= 0)
 		r = find_daemon(client, error);
@@ -213,7 +216,9 @@ void triovit_close(struct triovit_client *client)
 
 int tv_client_check_fds(struct triovit_client *client, struct triovit_error *error)
 {
-	if (sd_bus_can_send(client->connections[TV_BUS], SD_BUS_TYPE_UNIX_FD) > 0)
+	/* The ends of ssh may be sockets, which sd-bus believes that descriptors pass through. */
+	if (!client->remote &&
+	    sd_bus_can_send(client->connections[TV_BUS], SD_BUS_TYPE_UNIX_FD) > 0)
 		return 0;
 	return tv_fail(error, -EOPNOTSUPP,
 		       "file descriptors cannot be passed to the daemon on another machine");

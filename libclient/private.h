@@ -59,6 +59,7 @@ struct triovit_client {
 	int watched[TV_CONNECTIONS]; /* the events that epoll has been told of */
 	int epoll;
 	char *daemon; /* its unique name on the bus */
+	bool remote; /* on another machine */
 	bool gone; /* the daemon or the bus is */
 	struct tv_calls {
 		struct tv_call *first, **end;

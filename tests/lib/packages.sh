@@ -7,7 +7,7 @@ declare -A packages=(
 		libpng-dev libjpeg62-turbo-dev libopenblas-dev libsystemd-dev"
 	[demo]="python3-pil fonts-dejavu-core"
 	# systemd: busctl and systemd-analyze, nothing of it runs.
-	[test]="check dbus-daemon systemd"
+	[test]="check dbus-daemon systemd python3-dbus"
 	[clang]="clang libclang-rt-14-dev llvm"
 	[arm64]="gcc-aarch64-linux-gnu qemu-user-static"
 	[armhf]="gcc-arm-linux-gnueabihf qemu-user-static"

@@ -535,6 +535,42 @@ START_TEST(leaves_nothing)
 }
 END_TEST
 
+/* Another machine's bus, by what ssh would start there. */
+START_TEST(other_machine)
+{
+	const struct triovit_run_options options = { .top = 1, .timeout_usec = 60000000 };
+	struct triovit_client *remote = NULL;
+	struct triovit_session *session = NULL;
+	struct triovit_model *found = NULL, *loaded = NULL;
+	struct triovit_result *result = NULL;
+	uint8_t input[IMAGE];
+	char script[512];
+
+	if (access("/usr/bin/systemd-stdio-bridge", X_OK) < 0)
+		tv_unit_skip("other_machine", "systemd-stdio-bridge is not installed");
+	snprintf(script, sizeof(script),
+		 "#!/bin/sh\nexec /usr/bin/systemd-stdio-bridge --bus-path=%s\n", daemon_.address);
+	chmod(tv_unit_file("ssh", script, strlen(script)), 0755);
+	setenv("PATH", tv_unit_directory, 1);
+	begin(OVER_PEER);
+	tv_assert_ok(triovit_open(TRIOVIT_BUS_HOST, "nobody@nowhere", 0, &remote, &error), error);
+	tv_assert_ok(triovit_model_find(remote, "good", &found, &error), error);
+	fill(input, IMAGE, 3);
+	tv_assert_ok(triovit_model_run(found, input, IMAGE, &options, &result, &error), error);
+	check_output(result->output, input, 1);
+	check_top(result, result->output, 1);
+	triovit_result_free(result);
+	ck_assert_int_eq(triovit_session_open(found, NULL, &session, &error), -EOPNOTSUPP);
+	ck_assert_int_eq(triovit_model_load_path(remote, tv_unit_path(GOOD), NULL, &loaded, &error),
+			 -EOPNOTSUPP);
+	ck_assert_ptr_null(session);
+	ck_assert_ptr_null(loaded);
+	triovit_model_free(found);
+	triovit_close(remote);
+	end();
+}
+END_TEST
+
 /* --- frames --------------------------------------------------------------------------------- */
 
 START_TEST(frames)
@@ -613,6 +649,7 @@ int main(void)
 	tcase_add_loop_test(tests, killed, 0, WAYS);
 	tcase_add_loop_test(tests, properties, 0, WAYS);
 	tcase_add_loop_test(tests, refusals, 0, WAYS);
+	tcase_add_test(tests, other_machine);
 	tcase_add_test(tests, leaves_nothing);
 	tcase_add_test(tests, frames);
 	suite_add_tcase(suite, tests);
