@@ -1,47 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /* Dense and grouped convolutions: a pixel's window is brought into one row, as the engines see it,
- * and multiplied with the rows of weights. */
+ * and multiplied with the blocks of weights. */
 #include <string.h>
 
 #include "rtl-model/functional-private.h"
 
-/* int16 is what the vector units of most processors multiply and add in one instruction. */
-static void widen(const uint8_t *restrict bytes, uint32_t count, bool uint8, int16_t *restrict ret)
-{
-	for (uint32_t i = 0; i < count; i++)
-		ret[i] = uint8 ? tv_input_byte(bytes[i]) : (int8_t)bytes[i];
-}
-
-/* Rows as long as whole steps; what lies behind the reduction meets zeros in the patches. */
-static void unpack(const struct tv_dense *shape, const uint8_t *weights, int16_t *ret)
-{
-	for (uint32_t o = 0; o < shape->groups * shape->out; o++) {
-		uint64_t first = tv_dense_weight(shape, o, 0);
-		uint64_t step = tv_dense_weight(shape, o, TV_LANE_INPUTS) - first;
-
-		for (uint32_t i = 0; i < shape->steps; i++, ret += TV_LANE_INPUTS)
-			widen(weights + (size_t)(first + i * step), TV_LANE_INPUTS, false, ret);
-	}
-}
-
-int tv_dense_load(const struct tv_command *command, const uint8_t *weights, uint32_t tile,
+int tv_dense_load(const struct tv_command *command, const struct tv_kernels *kernels,
 		  struct tv_dense_stage *ret, struct tv_error *error)
 {
 	struct tv_dense_stage dense = {
+		.kernels = kernels,
 		.shape = tv_dense_of(command),
 		.stage = &command->stage[command->opcode == TV_OP_SEPARABLE],
 	};
 	size_t size;
 
-	dense.padded = dense.shape.steps * TV_LANE_INPUTS;
-	if (!__builtin_mul_overflow((size_t)command->out_channels, dense.padded, &size))
-		dense.weights = TV_NEW_ARRAY(int16_t, size);
-	dense.patches = TV_NEW_ARRAY(int16_t, (size_t)tile * dense.padded);
-	if (!dense.weights || !dense.patches) {
+	dense.units = tv_divide_up(dense.shape.reduction, kernels->unit);
+	dense.padded = dense.units * kernels->unit;
+	dense.pitch = (size_t)dense.shape.groups * dense.padded;
+	dense.panel = (size_t)dense.padded * TV_BLOCK_OUTPUTS * kernels->element;
+	dense.panel = (dense.panel + TV_KERNEL_ALIGNMENT - 1) & -(size_t)TV_KERNEL_ALIGNMENT;
+	if (!__builtin_mul_overflow(dense.panel, dense.shape.blocks, &size))
+		dense.weights = aligned_alloc(TV_KERNEL_ALIGNMENT, size);
+	dense.blocks = TV_NEW_ARRAY(struct tv_block, dense.shape.blocks);
+	if (!dense.weights || !dense.blocks) {
 		tv_dense_done(&dense);
 		return tv_error_oom(error);
 	}
-	unpack(&dense.shape, weights, dense.weights);
 	*ret = dense;
 	return 0;
 }
@@ -49,80 +34,102 @@ int tv_dense_load(const struct tv_command *command, const uint8_t *weights, uint
 void tv_dense_done(struct tv_dense_stage *dense)
 {
 	free(dense->weights);
-	free(dense->patches);
+	free(dense->blocks);
 }
 
-static void gather(const struct tv_dense_stage *dense, const struct tv_map *map,
-		   const struct tv_tile *tile, uint32_t group)
+void tv_dense_pack(const struct tv_dense_stage *dense, const uint8_t *weights,
+		   const struct tv_epilogue *epilogue, uint32_t b)
 {
 	const struct tv_dense *shape = &dense->shape;
-	uint32_t kernel = dense->stage->kernel;
+	uint32_t of_group = shape->blocks / shape->groups, in_group = b % of_group;
+	uint32_t first = b / of_group * shape->out + in_group * TV_BLOCK_OUTPUTS;
+	uint32_t left = shape->out - in_group * TV_BLOCK_OUTPUTS;
+	uint64_t at = tv_dense_weight(shape, first, 0);
+	uint64_t stride = tv_dense_weight(shape, first, TV_LANE_INPUTS) - at;
+	int32_t sums[TV_BLOCK_OUTPUTS];
 
-	for (uint32_t p = 0; p < tile->count; p++) {
-		int16_t *patch = dense->patches + (size_t)p * dense->padded;
+	dense->kernels->pack(weights + at, stride, shape->reduction,
+			     dense->weights + b * dense->panel, sums);
+	tv_epilogue_block(epilogue, dense->kernels, first,
+			  left < TV_BLOCK_OUTPUTS ? left : TV_BLOCK_OUTPUTS,
+			  dense->kernels->flip ? sums : NULL, &dense->blocks[b]);
+}
 
-		for (uint32_t ky = 0; ky < kernel; ky++)
-			for (uint32_t kx = 0; kx < kernel; kx++, patch += shape->in) {
-				const uint8_t *pixel = tv_map_pixel(map, dense->stage, tile->y,
-								    tile->x + p, ky, kx);
+/* What a group of a pixel's channels reads, to one row. */
+static void gather_window(const struct tv_dense_stage *dense, const struct tv_map *map,
+			  const struct tv_place *place, uint32_t group, uint8_t flip, uint8_t *ret)
+{
+	const struct tv_kernels *kernels = dense->kernels;
+	const uint32_t kernel = dense->stage->kernel, in = dense->shape.in;
+	const uint32_t x = place->x * dense->stage->stride - kernel / 2;
+	const bool inside = x < map->width && kernel <= map->width - x;
+	const size_t row = (size_t)kernel * in * kernels->element;
 
-				widen(pixel + group * shape->in, shape->in, map->uint8, patch);
-			}
-		memset(patch, 0, (dense->padded - shape->reduction) * sizeof(*patch));
+	for (uint32_t ky = 0; ky < kernel; ky++, ret += row) {
+		const uint8_t *pixel = tv_map_pixel(map, dense->stage, place, ky, 0);
+
+		/* A row of the window without a gap. */
+		if (inside && map->pitch == in && pixel != map->outside) {
+			kernels->widen(pixel, (size_t)kernel * in, flip, ret);
+			continue;
+		}
+		for (uint32_t kx = 0; kx < kernel; kx++)
+			kernels->widen(tv_map_pixel(map, dense->stage, place, ky, kx) +
+					       (size_t)group * in,
+				       in, flip, ret + (size_t)kx * in * kernels->element);
 	}
+	memset(ret, 0, (size_t)(dense->padded - dense->shape.reduction) * kernels->element);
 }
 
-/* Four rows of weights share the loads of a patch. count is a multiple of a step. */
-static inline void multiply4(const int16_t *restrict patch, const int16_t *restrict weights,
-			     uint32_t count, int32_t *restrict ret)
+void tv_dense_gather(const struct tv_dense_stage *dense, const struct tv_map *map,
+		     const struct tv_tile *tile, uint8_t *ret)
 {
-	const int16_t *row1 = weights + count, *row2 = row1 + count, *row3 = row2 + count;
-	int32_t sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;
+	const struct tv_kernels *kernels = dense->kernels;
+	const struct tv_stage *stage = dense->stage;
+	const uint8_t flip = map->uint8 ? 0x80 ^ kernels->flip : kernels->flip;
+	const size_t row = dense->pitch * kernels->element;
+	struct tv_place place;
 
-	for (uint32_t i = 0; i < count; i++) {
-		sum0 += patch[i] * weights[i];
-		sum1 += patch[i] * row1[i];
-		sum2 += patch[i] * row2[i];
-		sum3 += patch[i] * row3[i];
+	/* Patches that are the map's pixels as they lie there. */
+	if (stage->kernel == 1 && stage->stride == 1 && dense->pitch == map->channels) {
+		const uint8_t *pixel = map->data + (size_t)tile->first * map->pitch;
+
+		if (map->pitch == map->channels) {
+			kernels->widen(pixel, tile->count * map->pitch, flip, ret);
+			return;
+		}
+		for (uint32_t p = 0; p < tile->count; p++, pixel += map->pitch, ret += row)
+			kernels->widen(pixel, map->channels, flip, ret);
+		return;
 	}
-	ret[0] = sum0;
-	ret[1] = sum1;
-	ret[2] = sum2;
-	ret[3] = sum3;
+	place = tv_place_of(map, tile->first);
+	for (uint32_t p = 0; p < tile->count; p++, tv_place_next(map, &place))
+		for (uint32_t g = 0; g < dense->shape.groups; g++) {
+			gather_window(dense, map, &place, g, flip, ret);
+			ret += (size_t)dense->padded * kernels->element;
+		}
 }
 
-static inline int32_t multiply1(const int16_t *restrict patch, const int16_t *restrict weights,
-				uint32_t count)
+void tv_dense_run(const struct tv_dense_stage *dense, const uint8_t *patches,
+		  const struct tv_tile *tile, uint32_t b, const struct tv_epilogue *epilogue,
+		  int32_t *accumulators, uint8_t *output, size_t pitch)
 {
-	int32_t sum = 0;
+	const struct tv_kernels *kernels = dense->kernels;
+	const struct tv_block *block = &dense->blocks[b];
+	const uint8_t *weights = dense->weights + b * dense->panel;
+	const size_t row = dense->pitch * kernels->element;
+	/* Nearly the same number each time: few rows at once take longer. */
+	const uint32_t times = tv_divide_up(tile->count, kernels->rows);
+	const uint32_t most = tv_divide_up(tile->count, times);
 
-	for (uint32_t i = 0; i < count; i++)
-		sum += patch[i] * weights[i];
-	return sum;
-}
+	patches += (size_t)(b / (dense->shape.blocks / dense->shape.groups)) * dense->padded *
+		   kernels->element;
+	for (uint32_t p = 0; p < tile->count; p += most) {
+		uint32_t rows = tile->count - p < most ? tile->count - p : most;
 
-void tv_dense_run(const struct tv_dense_stage *dense, const struct tv_map *map,
-		  const struct tv_tile *tile, int32_t *ret)
-{
-	const struct tv_dense *shape = &dense->shape;
-	const size_t channels = (size_t)shape->groups * shape->out;
-	const uint32_t padded = dense->padded & ~(TV_LANE_INPUTS - 1u);
-
-	for (uint32_t g = 0; g < shape->groups; g++) {
-		const int16_t *weights = dense->weights + (size_t)g * shape->out * padded;
-		int32_t *sums = ret + (size_t)g * shape->out;
-		uint32_t o = 0;
-
-		gather(dense, map, tile, g);
-		for (; o + 4 <= shape->out; o += 4)
-			for (uint32_t p = 0; p < tile->count; p++)
-				multiply4(dense->patches + (size_t)p * padded,
-					  weights + (size_t)o * padded, padded,
-					  sums + p * channels + o);
-		for (; o < shape->out; o++)
-			for (uint32_t p = 0; p < tile->count; p++)
-				sums[p * channels + o] =
-					multiply1(dense->patches + (size_t)p * padded,
-						  weights + (size_t)o * padded, padded);
+		kernels->dense(patches + p * row, dense->pitch, rows, weights, dense->units, block,
+			       accumulators);
+		kernels->finish(epilogue, block, accumulators, rows, tile->first + p,
+				output + p * pitch, pitch);
 	}
 }

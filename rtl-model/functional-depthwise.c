@@ -3,22 +3,58 @@
 
 #include "rtl-model/functional-private.h"
 
-int tv_depthwise_load(const struct tv_command *command, const uint8_t *weights,
+/* The weight of a tap and of a block's channel; 0 for those that are not there. */
+static int16_t weight(const struct tv_depthwise_stage *depthwise, const uint8_t *weights,
+		      uint32_t channel, uint32_t tap)
+{
+	if (channel >= depthwise->channels || tap >= depthwise->taps)
+		return 0;
+	return (int8_t)weights[tv_depthwise_weight(depthwise->stage->kernel, channel, tap)];
+}
+
+static void pack(const struct tv_depthwise_stage *depthwise, const uint8_t *weights)
+{
+	const struct tv_kernels *kernels = depthwise->kernels;
+	int16_t *to = depthwise->weights;
+
+	for (uint32_t b = 0; b < depthwise->blocks_count; b++)
+		for (uint32_t tap = 0; tap < depthwise->taps; tap += kernels->together)
+			for (uint32_t i = 0; i < TV_BLOCK_OUTPUTS; i++)
+				for (uint32_t t = 0; t < kernels->together; t++)
+					*to++ = weight(depthwise, weights,
+						       b * TV_BLOCK_OUTPUTS + kernels->order[i],
+						       tap + t);
+}
+
+int tv_depthwise_load(const struct tv_command *command, const struct tv_kernels *kernels,
+		      const uint8_t *weights, const struct tv_epilogue *epilogue,
 		      struct tv_depthwise_stage *ret, struct tv_error *error)
 {
+	const struct tv_stage *stage = &command->stage[0];
 	struct tv_depthwise_stage depthwise = {
-		.stage = &command->stage[0],
+		.kernels = kernels,
+		.stage = stage,
 		.channels = command->channels,
+		.taps = (uint32_t)stage->kernel * stage->kernel,
+		.blocks_count = tv_divide_up(command->channels, TV_BLOCK_OUTPUTS),
 	};
-	uint32_t kernel = depthwise.stage->kernel, taps = kernel * kernel;
 
-	depthwise.weights = TV_NEW_ARRAY(int16_t, (size_t)taps * depthwise.channels);
-	if (!depthwise.weights)
+	depthwise.panel = (size_t)tv_divide_up(depthwise.taps, kernels->together) *
+			  kernels->together * TV_BLOCK_OUTPUTS;
+	depthwise.weights = TV_NEW_ARRAY(int16_t, depthwise.blocks_count * depthwise.panel);
+	depthwise.blocks = TV_NEW_ARRAY(struct tv_block, depthwise.blocks_count);
+	if (!depthwise.weights || !depthwise.blocks) {
+		tv_depthwise_done(&depthwise);
 		return tv_error_oom(error);
-	for (uint32_t tap = 0; tap < taps; tap++)
-		for (uint32_t c = 0; c < depthwise.channels; c++)
-			depthwise.weights[(size_t)tap * depthwise.channels + c] =
-				(int8_t)weights[tv_depthwise_weight(kernel, c, tap)];
+	}
+	pack(&depthwise, weights);
+	for (uint32_t b = 0; b < depthwise.blocks_count; b++) {
+		uint32_t first = b * TV_BLOCK_OUTPUTS, left = depthwise.channels - first;
+
+		tv_epilogue_block(epilogue, kernels, first,
+				  left < TV_BLOCK_OUTPUTS ? left : TV_BLOCK_OUTPUTS, NULL,
+				  &depthwise.blocks[b]);
+	}
 	*ret = depthwise;
 	return 0;
 }
@@ -26,32 +62,58 @@ int tv_depthwise_load(const struct tv_command *command, const uint8_t *weights,
 void tv_depthwise_done(struct tv_depthwise_stage *depthwise)
 {
 	free(depthwise->weights);
+	free(depthwise->blocks);
 }
 
-/* One tap of all channels. */
-static void add_tap(const uint8_t *restrict pixel, bool uint8, const int16_t *restrict weights,
-		    uint32_t count, int32_t *restrict ret)
+static void find_taps(const struct tv_depthwise_stage *depthwise, const struct tv_map *map,
+		      const struct tv_tile *tile, const uint8_t **ret)
 {
-	for (uint32_t c = 0; c < count; c++) {
-		int16_t x = uint8 ? tv_input_byte(pixel[c]) : (int8_t)pixel[c];
+	const struct tv_stage *stage = depthwise->stage;
+	struct tv_place place = tv_place_of(map, tile->first);
 
-		ret[c] += x * weights[c];
+	for (uint32_t p = 0; p < tile->count; p++, tv_place_next(map, &place))
+		for (uint32_t ky = 0; ky < stage->kernel; ky++)
+			for (uint32_t kx = 0; kx < stage->kernel; kx++)
+				*ret++ = tv_map_pixel(map, stage, &place, ky, kx);
+}
+
+/* A kernel reads 16 int8: what has fewer channels, or other bytes, is copied. */
+static void copy_taps(const struct tv_map *map, const struct tv_block *block, size_t count,
+		      const uint8_t *const *taps, uint8_t *bytes, const uint8_t **ret)
+{
+	const uint8_t flip = map->uint8 ? 0x80 : 0;
+
+	for (size_t i = 0; i < count; i++, bytes += TV_BLOCK_OUTPUTS) {
+		for (uint32_t c = 0; c < block->lanes; c++)
+			bytes[c] = taps[i][block->first + c] ^ flip;
+		memset(bytes + block->lanes, 0, TV_BLOCK_OUTPUTS - block->lanes);
+		ret[i] = bytes;
 	}
 }
 
 void tv_depthwise_run(const struct tv_depthwise_stage *depthwise, const struct tv_map *map,
-		      const struct tv_tile *tile, int32_t *ret)
+		      const struct tv_tile *tile, const struct tv_epilogue *epilogue,
+		      const struct tv_depthwise_memory *memory, uint8_t *output, size_t pitch)
 {
-	const struct tv_stage *stage = depthwise->stage;
-	uint32_t channels = depthwise->channels;
+	const struct tv_kernels *kernels = depthwise->kernels;
+	const size_t taps = (size_t)tile->count * depthwise->taps;
 
-	memset(ret, 0, (size_t)tile->count * channels * sizeof(*ret));
-	for (uint32_t p = 0; p < tile->count; p++, ret += channels) {
-		const int16_t *weights = depthwise->weights;
+	find_taps(depthwise, map, tile, memory->taps);
+	for (uint32_t b = 0; b < depthwise->blocks_count; b++) {
+		const struct tv_block *block = &depthwise->blocks[b];
+		const uint8_t *const *pixels = memory->taps;
+		size_t offset = block->first;
 
-		for (uint32_t ky = 0; ky < stage->kernel; ky++)
-			for (uint32_t kx = 0; kx < stage->kernel; kx++, weights += channels)
-				add_tap(tv_map_pixel(map, stage, tile->y, tile->x + p, ky, kx),
-					map->uint8, weights, channels, ret);
+		if (map->uint8 || block->lanes < TV_BLOCK_OUTPUTS) {
+			copy_taps(map, block, taps, memory->taps, memory->copies,
+				  memory->copied_taps);
+			pixels = memory->copied_taps;
+			offset = 0;
+		}
+		kernels->depthwise(pixels, offset, tile->count, depthwise->taps,
+				   depthwise->weights + b * depthwise->panel, block,
+				   memory->accumulators);
+		kernels->finish(epilogue, block, memory->accumulators, tile->count, tile->first,
+				output, pitch);
 	}
 }

@@ -12,11 +12,10 @@ int tv_execute_pool(const struct tv_execution *execution, struct tv_error *error
 	const uint32_t pixels = (uint32_t)command->height * command->width;
 	const uint32_t channels = command->channels;
 	_cleanup_free_ int32_t *sums = TV_NEW_ARRAY(int32_t, channels);
-	_cleanup_free_ int16_t *values = TV_NEW_ARRAY(int16_t, channels);
 	const uint8_t *pixel = execution->input;
 	uint8_t *output = execution->output;
 
-	if (!sums || !values)
+	if (!sums)
 		return tv_error_oom(error);
 	for (uint32_t image = 0; image < command->images; image++) {
 		if (tv_canceled(execution))
@@ -25,7 +24,7 @@ int tv_execute_pool(const struct tv_execution *execution, struct tv_error *error
 		for (uint32_t p = 0; p < pixels; p++, pixel += command->input.pitch)
 			for (uint32_t c = 0; c < channels; c++)
 				sums[c] += (int8_t)pixel[c];
-		tv_epilogue_pixel(&epilogue, sums, image, values, output);
+		tv_epilogue_pixel(&epilogue, sums, image, output);
 		output += command->output.pitch;
 	}
 	return 0;
@@ -66,7 +65,7 @@ int tv_execute_norm(const struct tv_execution *execution, struct tv_error *error
 		for (uint32_t c = 0; c < command->channels; c++)
 			values[c] = (int16_t)tv_get16(input + 2 * (size_t)c);
 		normalise(command, epilogue.channels, values);
-		tv_epilogue_finish(&epilogue, pixel, values, output);
+		tv_epilogue_finish(&epilogue, 0, command->channels, values, pixel, output);
 		input += command->input.pitch;
 		output += command->output.pitch;
 	}

@@ -15,6 +15,7 @@
 
 #include "rtl-model/command.h"
 #include "rtl-model/functional.h"
+#include "rtl-model/kernels.h"
 
 /* --- functional-records.c ------------------------------------------------------------------- */
 
@@ -44,9 +45,11 @@ struct tv_execution {
 	const uint8_t *input, *weights;
 	const uint8_t *shortcut; /* NULL: none */
 	uint8_t *output;
-	/* Where each stage leaves a dense copy of its values for the observer; NULL: nowhere. */
-	void *seen[2];
+	/* Where stage 0 of two leaves a dense copy of its values for the observer; NULL: nowhere.
+	 */
+	int8_t *seen;
 	const atomic_bool *cancel; /* of the job */
+	const struct tv_kernels *kernels;
 };
 
 /* To be asked so often that little time goes by in between, whatever the command's shape. */
@@ -72,85 +75,138 @@ static inline uint32_t tv_map_pixels(const struct tv_command *command)
 
 /* --- functional-epilogue.c ------------------------------------------------------------------ */
 
-/* What becomes of a stage's accumulators. */
-struct tv_epilogue {
-	const struct tv_stage *stage;
-	const struct tv_channel *channels;
-	uint32_t count; /* channels */
-	bool int16; /* put out before narrowing */
-	const uint8_t *shortcut; /* pixel 0, or NULL */
-	size_t shortcut_pitch;
-	int16_t shortcut_multiplier;
-	int8_t shortcut_zero_point;
-	void *seen;
-};
-
 /* The epilogue of a command's stage. */
 struct tv_epilogue tv_epilogue_of(const struct tv_execution *execution, unsigned int stage);
 
-/* One pixel from its accumulators to its bytes; values is room for count int16. pixel counts within
- * the stage's output and tells which one of the shortcut belongs to it. */
-void tv_epilogue_pixel(const struct tv_epilogue *epilogue, const int32_t *accumulators,
-		       uint32_t pixel, int16_t *values, uint8_t *ret);
+/* Of a pixel 16 channels at most, from their accumulators to their bytes. pixel counts within the
+ * stage's output and tells which one of the shortcut belongs to it; output is where it lies. */
+void tv_epilogue_channels(const struct tv_epilogue *epilogue, uint32_t first, uint32_t count,
+			  const int32_t *accumulators, uint32_t pixel, uint8_t *output);
 
-/* The same from the activation on, which is where a layer norm joins in. */
-void tv_epilogue_finish(const struct tv_epilogue *epilogue, uint32_t pixel, int16_t *values,
-			uint8_t *ret);
+/* The same of as many as there are from the activation on, which is where a layer norm joins in. */
+void tv_epilogue_finish(const struct tv_epilogue *epilogue, uint32_t first, uint32_t count,
+			int16_t *values, uint32_t pixel, uint8_t *output);
+
+/* From sums of all channels; where there are no kernels. */
+static inline void tv_epilogue_pixel(const struct tv_epilogue *epilogue, const int32_t *sums,
+				     uint32_t pixel, uint8_t *output)
+{
+	for (uint32_t first = 0; first < epilogue->count; first += TV_BLOCK_OUTPUTS) {
+		uint32_t left = epilogue->count - first;
+
+		tv_epilogue_channels(epilogue, first,
+				     left < TV_BLOCK_OUTPUTS ? left : TV_BLOCK_OUTPUTS,
+				     sums + first, pixel, output);
+	}
+}
+
+/* Parameters of lanes channels from first on for vectors; sums: of the weights, see pack() of the
+ * kernels, or NULL. */
+void tv_epilogue_block(const struct tv_epilogue *epilogue, const struct tv_kernels *kernels,
+		       uint32_t first, uint32_t lanes, const int32_t *sums, struct tv_block *ret);
 
 /* --- functional-dense.c, functional-depthwise.c --------------------------------------------- */
 
-/* A map that a stage reads, of one image or of many that it need not tell apart. */
+/* What a stage reads, and the size of what it puts out. */
 struct tv_map {
-	const uint8_t *data;
+	const uint8_t *data; /* of the first image */
 	size_t pitch;
 	uint32_t height, width, channels;
+	uint32_t out_height, out_width;
 	bool uint8; /* bytes stand for p - 128 */
 	const uint8_t *outside; /* what a pixel outside the map reads, in the map's format */
 };
 
-/* Some pixels of one row of a stage's output. */
+/* Pixels of a stage's output, all images together. */
 struct tv_tile {
-	uint32_t y, x, count;
+	uint32_t first, count;
 };
 
-/* The pixel that tap (ky, kx) of output pixel (y, x) reads. Coordinates above or left of the map
- * wrap round and are outside as those below or right of it are. */
-static inline const uint8_t *tv_map_pixel(const struct tv_map *map, const struct tv_stage *stage,
-					  uint32_t y, uint32_t x, uint32_t ky, uint32_t kx)
-{
-	uint32_t iy = y * stage->stride + ky - stage->kernel / 2;
-	uint32_t ix = x * stage->stride + kx - stage->kernel / 2;
+/* One of them. */
+struct tv_place {
+	uint32_t image, y, x;
+};
 
-	if (iy >= map->height || ix >= map->width)
-		return map->outside;
-	return map->data + ((size_t)iy * map->width + ix) * map->pitch;
+static inline struct tv_place tv_place_of(const struct tv_map *map, uint32_t pixel)
+{
+	uint32_t row = pixel / map->out_width;
+
+	return (struct tv_place){ row / map->out_height, row % map->out_height,
+				  pixel % map->out_width };
 }
 
-/* Weights and what computing with them needs; accumulators are [pixel of the tile][channel]. */
+static inline void tv_place_next(const struct tv_map *map, struct tv_place *place)
+{
+	if (++place->x < map->out_width)
+		return;
+	place->x = 0;
+	if (++place->y < map->out_height)
+		return;
+	place->y = 0;
+	place->image++;
+}
+
+/* The pixel that tap (ky, kx) reads. Coordinates above or left of the map wrap round and are
+ * outside as those below or right of it are. */
+static inline const uint8_t *tv_map_pixel(const struct tv_map *map, const struct tv_stage *stage,
+					  const struct tv_place *place, uint32_t ky, uint32_t kx)
+{
+	uint32_t y = place->y * stage->stride + ky - stage->kernel / 2;
+	uint32_t x = place->x * stage->stride + kx - stage->kernel / 2;
+
+	if (y >= map->height || x >= map->width)
+		return map->outside;
+	return map->data + (((size_t)place->image * map->height + y) * map->width + x) * map->pitch;
+}
+
 struct tv_dense_stage {
+	const struct tv_kernels *kernels;
 	struct tv_dense shape;
 	const struct tv_stage *stage;
-	uint32_t padded; /* the reduction in whole steps */
-	int16_t *weights; /* [output channel][padded] */
-	int16_t *patches; /* [pixel of the tile][padded] */
+	uint32_t units, padded; /* of a group's reduction, in elements */
+	size_t pitch; /* of patches, in elements */
+	uint8_t *weights; /* as the kernels have packed them, */
+	size_t panel; /* so many bytes a block */
+	struct tv_block *blocks; /* shape.blocks of them */
 };
 
-int tv_dense_load(const struct tv_command *command, const uint8_t *weights, uint32_t tile,
+/* Without weights: the blocks are packed one by one. */
+int tv_dense_load(const struct tv_command *command, const struct tv_kernels *kernels,
 		  struct tv_dense_stage *ret, struct tv_error *error);
-void tv_dense_run(const struct tv_dense_stage *dense, const struct tv_map *map,
-		  const struct tv_tile *tile, int32_t *ret);
+void tv_dense_pack(const struct tv_dense_stage *dense, const uint8_t *weights,
+		   const struct tv_epilogue *epilogue, uint32_t b);
+/* The patches of a tile, which are count times pitch elements. */
+void tv_dense_gather(const struct tv_dense_stage *dense, const struct tv_map *map,
+		     const struct tv_tile *tile, uint8_t *ret);
+/* A block's channels of a tile. accumulators: [kernels->rows][16]; output: the tile's first pixel,
+ * channel 0. */
+void tv_dense_run(const struct tv_dense_stage *dense, const uint8_t *patches,
+		  const struct tv_tile *tile, uint32_t b, const struct tv_epilogue *epilogue,
+		  int32_t *accumulators, uint8_t *output, size_t pitch);
 void tv_dense_done(struct tv_dense_stage *dense);
 
 struct tv_depthwise_stage {
+	const struct tv_kernels *kernels;
 	const struct tv_stage *stage;
-	uint32_t channels;
-	int16_t *weights; /* [tap][channel] */
+	uint32_t channels, taps, blocks_count;
+	int16_t *weights;
+	size_t panel; /* weights of a block */
+	struct tv_block *blocks;
 };
 
-int tv_depthwise_load(const struct tv_command *command, const uint8_t *weights,
+/* For a tile of count pixels. */
+struct tv_depthwise_memory {
+	const uint8_t **taps, **copied_taps; /* [count][taps] */
+	uint8_t *copies; /* [count][taps][16] */
+	int32_t *accumulators; /* [count][16] */
+};
+
+int tv_depthwise_load(const struct tv_command *command, const struct tv_kernels *kernels,
+		      const uint8_t *weights, const struct tv_epilogue *epilogue,
 		      struct tv_depthwise_stage *ret, struct tv_error *error);
 void tv_depthwise_run(const struct tv_depthwise_stage *depthwise, const struct tv_map *map,
-		      const struct tv_tile *tile, int32_t *ret);
+		      const struct tv_tile *tile, const struct tv_epilogue *epilogue,
+		      const struct tv_depthwise_memory *memory, uint8_t *output, size_t pitch);
 void tv_depthwise_done(struct tv_depthwise_stage *depthwise);
 
 #endif

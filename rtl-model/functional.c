@@ -6,10 +6,12 @@
 
 struct tv_functional {
 	struct tv_target target;
+	const struct tv_kernels *kernels;
 };
 
 /* A job in progress. */
 struct run {
+	const struct tv_functional *machine;
 	const struct tv_job *job;
 	const struct tv_program *program;
 	/* The on-chip memory is one more. */
@@ -25,6 +27,7 @@ int tv_functional_new(const struct tv_target *target, struct tv_functional **ret
 	if (!machine)
 		return tv_error_oom(error);
 	machine->target = *target;
+	machine->kernels = tv_kernels_get(0);
 	*ret = machine;
 	return 0;
 }
@@ -32,6 +35,11 @@ int tv_functional_new(const struct tv_target *target, struct tv_functional **ret
 void tv_functional_free(struct tv_functional *machine)
 {
 	free(machine);
+}
+
+void tv_functional_set_kernels(struct tv_functional *machine, const struct tv_kernels *kernels)
+{
+	machine->kernels = kernels;
 }
 
 static uint8_t *address(const struct run *run, const struct tv_operand *operand)
@@ -78,6 +86,25 @@ static int execute(const struct tv_execution *execution, struct tv_error *error)
 	}
 }
 
+/* The command's output without the gaps between its pixels. */
+static void copy_output(const struct tv_execution *execution, const struct tv_observation *seen,
+			void *ret)
+{
+	const uint8_t *pixel = execution->output;
+	int16_t *words = ret;
+	uint8_t *bytes = ret;
+
+	for (uint32_t p = 0; p < seen->pixels; p++, pixel += execution->command->output.pitch) {
+		if (seen->format != TV_FORMAT_INT16) {
+			memcpy(bytes, pixel, seen->channels);
+			bytes += seen->channels;
+			continue;
+		}
+		for (uint32_t c = 0; c < seen->channels; c++)
+			*words++ = (int16_t)tv_get16(pixel + 2 * (size_t)c);
+	}
+}
+
 /* Executes and shows what each stage put out. */
 static int execute_observed(const struct run *run, struct tv_execution *execution,
 			    struct tv_error *error)
@@ -93,14 +120,16 @@ static int execute_observed(const struct run *run, struct tv_execution *executio
 		if (__builtin_mul_overflow((size_t)seen[i].pixels, seen[i].channels, &size))
 			return tv_error_oom(error);
 		*(i ? &second : &first) = reallocarray(NULL, size, sizeof(int16_t));
-		execution->seen[i] = i ? second : first;
-		if (!execution->seen[i])
+		seen[i].data = i ? second : first;
+		if (!seen[i].data)
 			return tv_error_oom(error);
-		seen[i].data = execution->seen[i];
 	}
+	if (stages > 1)
+		execution->seen = first;
 	r = execute(execution, error);
 	if (r < 0)
 		return r;
+	copy_output(execution, &seen[stages - 1], stages > 1 ? second : first);
 	for (unsigned int i = 0; i < stages; i++)
 		run->job->observer(&seen[i], run->job->userdata);
 	return 0;
@@ -118,6 +147,7 @@ static int run_command(struct run *run, struct tv_error *error)
 		.shortcut = address(run, &command->shortcut),
 		.output = address(run, &command->output),
 		.cancel = run->job->cancel,
+		.kernels = run->machine->kernels,
 	};
 	struct tv_bad_record bad;
 	int r;
@@ -155,7 +185,7 @@ int tv_functional_execute(struct tv_functional *machine, const struct tv_job *jo
 		.segment = TV_SEGMENT_NONE,
 		.why = "nothing",
 	};
-	struct run run = { .job = job, .program = program, .record = &record };
+	struct run run = { .machine = machine, .job = job, .program = program, .record = &record };
 	_cleanup_free_ uint8_t *onchip = NULL;
 	int r;
 

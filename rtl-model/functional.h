@@ -45,6 +45,11 @@ int tv_functional_new(const struct tv_target *target, struct tv_functional **ret
 void tv_functional_free(struct tv_functional *machine);
 TV_DEFINE_CLEANUP(struct tv_functional *, tv_functional_free)
 
+/* Which instructions it computes with (kernels.h), from its making on the fastest; the results are
+ * the same. */
+struct tv_kernels;
+void tv_functional_set_kernels(struct tv_functional *machine, const struct tv_kernels *kernels);
+
 /* Executes the job's program, which tv_program_decode() made of it, to its end. 0, with *ret saying
  * how it ended (a fault is an outcome, not an error); -ENOMEM if this machine ran out of memory,
  * -ECANCELED if somebody wanted the end, and then the job's writable segments are undefined. */

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Whole networks with random parameters: however a network is lowered, for whichever target and
- * number of images, with chains or every value by itself, an image has the same logits.
+ * number of images, with chains or every value by itself, an image has the same logits. And
+ * whichever kernels compute it, every value is the same.
  */
 #include <string.h>
 
 #include "quantizer/lower.h"
 #include "rtl-model/command.h"
 #include "rtl-model/functional.h"
+#include "rtl-model/kernels.h"
 #include "tests/unit/unit.h"
 
 #define IMAGES_MAX 3u
@@ -29,6 +31,22 @@ struct model {
 };
 
 static uint64_t state;
+static bool extreme; /* weights are -128, -127 or 127 and pixels 0 or 255 */
+
+static uint8_t random_weight(void)
+{
+	static const uint8_t extremes[] = { 0x80, 0x81, 0x7f, 0x7f };
+	uint64_t random = tv_unit_random(&state);
+
+	return extreme ? extremes[random & 3] : (uint8_t)random;
+}
+
+static uint8_t random_pixel(void)
+{
+	uint64_t random = tv_unit_random(&state);
+
+	return extreme ? (uint8_t) - (random & 1) : (uint8_t)random;
+}
 
 static uint32_t below(uint32_t count)
 {
@@ -93,7 +111,7 @@ static void make_node(const struct tv_node *node, struct node_parameters *ret)
 		ret->weights = malloc(count);
 		ck_assert_ptr_nonnull(ret->weights);
 		for (size_t i = 0; i < count; i++)
-			ret->weights[i] = (int8_t)tv_unit_random(&state);
+			ret->weights[i] = (int8_t)random_weight();
 		break;
 	case TV_NODE_ATTENTION:
 		count = node->out_channels / node->head_dim;
@@ -349,12 +367,88 @@ START_TEST(same_logits)
 }
 END_TEST
 
+/* --- kernels -------------------------------------------------------------------------------- */
+
+/* What the observer has seen of a job. */
+struct trace {
+	uint64_t *hashes;
+	size_t count;
+};
+
+static void hash_stage(const struct tv_observation *seen, void *userdata)
+{
+	struct trace *trace = userdata;
+	size_t size = (size_t)seen->pixels * seen->channels *
+		      (seen->format == TV_FORMAT_INT16 ? sizeof(int16_t) : sizeof(int8_t));
+	const uint8_t *bytes = seen->data;
+	uint64_t hash = 0;
+
+	/* FNV-1a */
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ bytes[i]) * 0x100000001b3ull;
+	trace->hashes[trace->count++] = hash;
+}
+
+static void trace_program(struct program *program, const struct tv_kernels *kernels,
+			  const uint8_t *image, struct trace *ret)
+{
+	ret->hashes = calloc(2 * (size_t)program->lowered->header.commands, sizeof(*ret->hashes));
+	ck_assert_ptr_nonnull(ret->hashes);
+	ret->count = 0;
+	program->job.observer = hash_stage;
+	program->job.userdata = ret;
+	tv_functional_set_kernels(program->machine, kernels);
+	program_run(program, image);
+}
+
+static void compare_kernels(const char *name, unsigned int size)
+{
+	const struct tv_lower_options options = { .target = tv_target_by_name("zcu102"),
+						  .images = 1 };
+	const struct tv_kernels *kernels;
+	_cleanup_free_ uint8_t *image = malloc((size_t)size * size * 3);
+	struct trace expected, trace;
+	struct program program;
+	struct model model;
+
+	ck_assert_ptr_nonnull(image);
+	for (size_t i = 0; i < (size_t)size * size * 3; i++)
+		image[i] = random_pixel();
+	model_begin(&model, name, size);
+	program_begin(&program, &model, &options);
+	trace_program(&program, &tv_kernels_scalar, image, &expected);
+	for (unsigned int k = 0; (kernels = tv_kernels_get(k)) != &tv_kernels_scalar; k++) {
+		trace_program(&program, kernels, image, &trace);
+		ck_assert_uint_eq(trace.count, expected.count);
+		for (size_t i = 0; i < trace.count; i++)
+			ck_assert_msg(trace.hashes[i] == expected.hashes[i],
+				      "%s, %s: stage %zu of all", name, kernels->name, i);
+		free(trace.hashes);
+	}
+	free(expected.hashes);
+	program_end(&program);
+	model_end(&model);
+}
+
+START_TEST(same_values)
+{
+	static const char *const names[] = { "b0", "b1", "b2", "b3" };
+
+	state = (uint64_t)_i + 1;
+	extreme = _i & 1;
+	/* Emulated, with small maps: channels are as many. */
+	compare_kernels(names[_i / 2], getenv("TV_SLOW") ? 32 : 224);
+	extreme = false;
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("functional-network");
 	TCase *tcase = tcase_create("lowered");
 
 	tcase_add_test(tcase, same_logits);
+	tcase_add_loop_test(tcase, same_values, 0, 8);
 	suite_add_tcase(suite, tcase);
 	return tv_unit_main(suite);
 }

@@ -3,6 +3,7 @@
  * programs, compared byte for byte over all memory that a job may write. */
 #include <string.h>
 
+#include "rtl-model/kernels.h"
 #include "tests/unit/functional-naive.h"
 #include "tests/unit/functional-random.h"
 #include "tests/unit/unit.h"
@@ -20,13 +21,20 @@ struct bench {
 	unsigned int next; /* command that the reference executes next */
 	unsigned int observed;
 	struct tv_record record;
+	const struct tv_kernels *kernels;
 };
 
+/* All kernel sets take turns. */
 static void bench_begin(struct bench *bench, uint64_t seed)
 {
 	const char *target = seed % 3 ? "zcu102" : "zynq7020";
+	static unsigned int turn;
 
-	*bench = (struct bench){ .next = 0 };
+	*bench = (struct bench){ .kernels = tv_kernels_get(turn++) };
+	if (!bench->kernels) {
+		bench->kernels = tv_kernels_get(0);
+		turn = 1;
+	}
 	world_begin(&bench->world, seed, tv_target_by_name(target));
 }
 
@@ -54,9 +62,11 @@ static void describe(const struct bench *bench, unsigned int i, char *ret, size_
 	const struct tv_command *c = &bench->world.commands[i];
 
 	snprintf(ret, size,
-		 "command %u of %u, %s: %u x %u x %u x %u to %u, %u groups, kernel %u, stride %u",
-		 i, bench->world.count, tv_opcode_name(c->opcode), c->images, c->height, c->width,
-		 c->channels, c->out_channels, c->groups, c->stage[0].kernel, c->stage[0].stride);
+		 "%s kernels, command %u of %u, %s: %u x %u x %u x %u to %u, %u groups, kernel %u, "
+		 "stride %u",
+		 bench->kernels->name, i, bench->world.count, tv_opcode_name(c->opcode), c->images,
+		 c->height, c->width, c->channels, c->out_channels, c->groups, c->stage[0].kernel,
+		 c->stage[0].stride);
 }
 
 /* Runs the job on the model, the memory as it was before on the reference's side. */
@@ -78,6 +88,7 @@ static void run_model(struct bench *bench, tv_functional_observer observer)
 	job.userdata = bench;
 	r = tv_functional_new(world->target, &machine, &error);
 	tv_assert_ok(r, error);
+	tv_functional_set_kernels(machine, bench->kernels);
 	r = tv_functional_run(machine, &job, &bench->record, &error);
 	tv_assert_ok(r, error);
 }
@@ -403,7 +414,9 @@ START_TEST(longest_sums)
 	static const uint8_t extremes[][2] = { { 0x80, 0x80 }, { 0x80, 0x7f }, { 0x7f, 0x80 } };
 	const uint16_t *row = longest[_i];
 
-	for (size_t i = 0; i < TV_ARRAY_SIZE(extremes); i++) {
+	/* Of each kernel set all three. */
+	for (size_t i = 0; tv_kernels_get((unsigned int)(i / 3)); i++) {
+		const uint8_t *bytes = extremes[i % 3];
 		struct tv_command c = {
 			.opcode = (uint8_t)row[0],
 			.images = 1,
@@ -422,8 +435,9 @@ START_TEST(longest_sums)
 		if (c.opcode == TV_OP_NORM)
 			c.input.format = TV_FORMAT_INT16;
 		bench_begin(&bench, 1);
-		add_extreme(&bench.world, &c, (uint32_t)row[2] * row[3] * row[6], extremes[i][0],
-			    extremes[i][1], extremes[i][0] != extremes[i][1]);
+		bench.kernels = tv_kernels_get((unsigned int)(i / 3));
+		add_extreme(&bench.world, &c, (uint32_t)row[2] * row[3] * row[6], bytes[0],
+			    bytes[1], bytes[0] != bytes[1]);
 		run_model(&bench, NULL);
 		compare(&bench, "extreme");
 		bench_end(&bench);
@@ -467,6 +481,11 @@ START_TEST(longest_attention)
 	int8_t expected;
 
 	bench_begin(&bench, 1);
+	bench.kernels = tv_kernels_get((unsigned int)_i);
+	if (!bench.kernels) {
+		bench_end(&bench);
+		return;
+	}
 	resize(&bench.world, TV_SEGMENT_INPUT, TOKENS * 3 * DIM, 127);
 	resize(&bench.world, TV_SEGMENT_OUTPUT, TOKENS * DIM, 1);
 	for (uint32_t t = 0; t < TOKENS; t++)
@@ -500,7 +519,7 @@ int main(void)
 	tcase_add_test(tcase, unused_lanes);
 	tcase_add_test(tcase, onchip_memory);
 	tcase_add_loop_test(tcase, longest_sums, 0, (int)TV_ARRAY_SIZE(longest));
-	tcase_add_test(tcase, longest_attention);
+	tcase_add_loop_test(tcase, longest_attention, 0, 3);
 	suite_add_tcase(suite, tcase);
 	return tv_unit_main(suite);
 }

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* int16 pairs: vpmaddwd adds two products to an int32, and none of it can saturate. */
+#include "rtl-model/kernels-ymm.h"
+
+#define ROWS 6 /* accumulators, weights and a patch take 15 of 16 registers */
+
+static void widen(const uint8_t *bytes, size_t count, uint8_t flip, void *ret)
+{
+	const __m128i flips = _mm_set1_epi8((char)flip);
+	int16_t *to = ret;
+	size_t i = 0;
+
+	for (; i + 16 <= count; i += 16) {
+		__m128i x = _mm_loadu_si128((const __m128i *)(bytes + i));
+
+		ymm_store(to + i, _mm256_cvtepi8_epi16(_mm_xor_si128(x, flips)));
+	}
+	for (; i < count; i++)
+		to[i] = (int8_t)(bytes[i] ^ flip);
+}
+
+/* The 8 inputs of two outputs. */
+static inline __m256i rows_of(const uint8_t *low, const uint8_t *high, __m128i mask)
+{
+	__m128i both = _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)low),
+					  _mm_loadl_epi64((const __m128i *)high));
+
+	return _mm256_cvtepi8_epi16(_mm_and_si128(both, mask));
+}
+
+/* Half of a step: outputs 0-3 and 8-11 of weights, to four pairs of inputs. */
+static inline void pack_half(const uint8_t *weights, __m128i mask, __m256i ret[4])
+{
+	__m256i a = rows_of(weights, weights + 64, mask);
+	__m256i b = rows_of(weights + 8, weights + 72, mask);
+	__m256i c = rows_of(weights + 16, weights + 80, mask);
+	__m256i d = rows_of(weights + 24, weights + 88, mask);
+	__m256i ab = _mm256_unpacklo_epi32(a, b), cd = _mm256_unpacklo_epi32(c, d);
+
+	ret[0] = _mm256_unpacklo_epi64(ab, cd);
+	ret[1] = _mm256_unpackhi_epi64(ab, cd);
+	ab = _mm256_unpackhi_epi32(a, b);
+	cd = _mm256_unpackhi_epi32(c, d);
+	ret[2] = _mm256_unpacklo_epi64(ab, cd);
+	ret[3] = _mm256_unpackhi_epi64(ab, cd);
+}
+
+static void pack(const uint8_t *weights, size_t stride, uint32_t reduction, void *ret,
+		 int32_t *sums)
+{
+	int16_t *to = ret;
+
+	for (uint32_t i = 0; i < reduction; i += TV_LANE_INPUTS, weights += stride) {
+		uint32_t left = reduction - i, pairs = left < 8 ? (left + 1) / 2 : 4;
+		uint64_t bits = left < 8 ? (1ull << 8 * left) - 1 : ~0ull;
+		__m128i mask = _mm_set1_epi64x((long long)bits);
+		__m256i low[4], high[4];
+
+		pack_half(weights, mask, low);
+		pack_half(weights + 32, mask, high);
+		for (uint32_t pair = 0; pair < pairs; pair++, to += 2 * TV_BLOCK_OUTPUTS) {
+			ymm_store(to, low[pair]);
+			ymm_store(to + 16, high[pair]);
+		}
+	}
+}
+
+/* Sums are variables by name: gcc keeps an array of them in memory. */
+#define EACH_ROW(do)                                                                               \
+	do                                                                                         \
+	(0) do(1) do(2) do(3) do(4) do(5)
+
+#define BEGIN_ROW(r) __m256i low##r = ymm_load(block->bias), high##r = ymm_load(block->bias + 8);
+
+#define ADD_TO_ROW(r)                                                                              \
+	if (r < rows) {                                                                            \
+		__m256i x = ymm_pair(patches + r * pitch);                                         \
+                                                                                                   \
+		low##r = _mm256_add_epi32(low##r, _mm256_madd_epi16(x, low));                      \
+		high##r = _mm256_add_epi32(high##r, _mm256_madd_epi16(x, high));                   \
+	}
+
+#define END_ROW(r)                                                                                 \
+	if (r < rows) {                                                                            \
+		ymm_store(ret + r * TV_BLOCK_OUTPUTS, low##r);                                     \
+		ymm_store(ret + r * TV_BLOCK_OUTPUTS + 8, high##r);                                \
+	}
+
+static inline __attribute__((always_inline)) void
+dense_rows(const int16_t *patches, size_t pitch, const uint32_t rows, const int16_t *weights,
+	   uint32_t units, const struct tv_block *block, int32_t *ret)
+{
+	EACH_ROW(BEGIN_ROW)
+
+	for (uint32_t i = 0; i < units; i++, patches += 2, weights += 2 * TV_BLOCK_OUTPUTS) {
+		__m256i low = ymm_load(weights), high = ymm_load(weights + 16);
+
+		EACH_ROW(ADD_TO_ROW)
+	}
+	EACH_ROW(END_ROW)
+}
+
+static void dense(const void *patches, size_t pitch, uint32_t rows, const void *weights,
+		  uint32_t units, const struct tv_block *block, int32_t *ret)
+{
+	switch (rows) {
+	case 1:
+		dense_rows(patches, pitch, 1, weights, units, block, ret);
+		break;
+	case 2:
+		dense_rows(patches, pitch, 2, weights, units, block, ret);
+		break;
+	case 3:
+		dense_rows(patches, pitch, 3, weights, units, block, ret);
+		break;
+	case 4:
+		dense_rows(patches, pitch, 4, weights, units, block, ret);
+		break;
+	case 5:
+		dense_rows(patches, pitch, 5, weights, units, block, ret);
+		break;
+	default:
+		dense_rows(patches, pitch, ROWS, weights, units, block, ret);
+	}
+}
+
+const struct tv_kernels tv_kernels_avx2 = {
+	.name = "avx2",
+	.order = ymm_order,
+	.unit = 2,
+	.element = 2,
+	.rows = ROWS,
+	.widen = widen,
+	.pack = pack,
+	.dense = dense,
+	.together = 2,
+	.depthwise = depthwise,
+	.finish = finish,
+	.attention = attention,
+};

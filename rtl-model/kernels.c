@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/cleanup.h"
+#include "rtl-model/kernels.h"
+
+struct choice {
+	const struct tv_kernels *kernels;
+	bool present;
+};
+
+const struct tv_kernels *tv_kernels_get(unsigned int index)
+{
+	const struct choice choices[] = {
+#ifdef __x86_64__
+		{ &tv_kernels_avx512, __builtin_cpu_supports("avx512bw") &&
+					      __builtin_cpu_supports("avx512vl") &&
+					      __builtin_cpu_supports("avx512vnni") },
+		{ &tv_kernels_avx2, __builtin_cpu_supports("avx2") },
+#endif
+		{ &tv_kernels_scalar, true },
+	};
+
+	for (size_t i = 0; i < TV_ARRAY_SIZE(choices); i++)
+		if (choices[i].present && !index--)
+			return choices[i].kernels;
+	return NULL;
+}

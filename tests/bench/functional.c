@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How fast the functional model runs the programs of packages, as a whole and by kind of command,
+ * on each kernel set that this processor has, beside the most multiply-accumulates that it can do
+ * with results that are exact. All of it takes turns, so that a figure and what it is compared with
+ * have seen the same machine; of each the median and the least are printed.
+ *
+ *	bench-functional [-r ROUNDS] [-k KERNELS] PACKAGE...
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "model/package.h"
+#include "rtl-model/command.h"
+#include "rtl-model/functional.h"
+#include "rtl-model/kernels.h"
+#include "tests/bench/peak.h"
+
+#define ROUNDS_MAX  1000
+#define KERNELS_MAX 4
+#define REPETITIONS 8 /* of a single command */
+#define KIND_SIZE   32
+#define KINDS_MAX   16
+
+static uint64_t clock_ns(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+static void must(int r, const struct tv_error *error)
+{
+	if (r >= 0)
+		return;
+	fprintf(stderr, "bench-functional: %s\n", error->text);
+	exit(1);
+}
+
+struct series {
+	double values[ROUNDS_MAX];
+	unsigned int count;
+};
+
+static int compare(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void add(struct series *series, double value)
+{
+	series->values[series->count++] = value;
+}
+
+static double median(struct series *series)
+{
+	qsort(series->values, series->count, sizeof(double), compare);
+	return series->values[series->count / 2];
+}
+
+static double least(struct series *series)
+{
+	qsort(series->values, series->count, sizeof(double), compare);
+	return series->values[0];
+}
+
+/* A package's first program with the memory of its job. */
+struct bench {
+	struct tv_package *package;
+	const struct tv_package_program *packed;
+	const struct tv_target *target;
+	struct tv_job job;
+	struct tv_program *program;
+	const struct tv_kernels *kernels[KERNELS_MAX];
+	struct tv_functional *machines[KERNELS_MAX]; /* one for each */
+	unsigned int count;
+};
+
+static void prepare(struct bench *bench, const char *path, const char *kernels)
+{
+	const struct tv_kernels *set;
+	struct tv_error error = { 0 };
+	uint64_t random = 1;
+
+	*bench = (struct bench){ 0 };
+	must(tv_package_read(path, &bench->package, &error), &error);
+	bench->packed = &bench->package->programs[0];
+	bench->target = tv_target_by_name(bench->packed->target);
+	for (unsigned int i = 0; i < TV_SEGMENT_COUNT; i++) {
+		struct tv_segment_view *segment = &bench->job.segments[i];
+
+		segment->size = bench->packed->header.segment[i];
+		segment->rights = segment->size ? TV_SEGMENT_READ : 0;
+		if (bench->packed->header.writable >> i & 1)
+			segment->rights |= TV_SEGMENT_WRITE;
+		segment->data = aligned_alloc(64, (segment->size + 64) & ~63u);
+		if (i == TV_SEGMENT_PROGRAM)
+			memcpy(segment->data, bench->packed->program, segment->size);
+		else if (i == TV_SEGMENT_WEIGHTS)
+			memcpy(segment->data, bench->packed->weights, segment->size);
+		for (uint32_t j = 0; i == TV_SEGMENT_INPUT && j < segment->size; j++) {
+			random = random * 6364136223846793005u + 1;
+			segment->data[j] = (uint8_t)(random >> 56);
+		}
+	}
+	must(tv_program_decode(bench->target, bench->job.segments, 0, &bench->program, &error),
+	     &error);
+	for (unsigned int i = 0; (set = tv_kernels_get(i)) && bench->count < KERNELS_MAX; i++) {
+		if (kernels && strcmp(kernels, set->name) != 0)
+			continue;
+		must(tv_functional_new(bench->target, &bench->machines[bench->count], &error),
+		     &error);
+		tv_functional_set_kernels(bench->machines[bench->count], set);
+		bench->kernels[bench->count++] = set;
+	}
+	if (!bench->count) {
+		fprintf(stderr, "bench-functional: no kernels '%s' on this processor\n", kernels);
+		exit(1);
+	}
+}
+
+/* Milliseconds of a job. */
+static double run(struct bench *bench, unsigned int machine, const struct tv_program *program)
+{
+	uint64_t begun = clock_ns();
+	struct tv_record record;
+	struct tv_error error = { 0 };
+
+	must(tv_functional_execute(bench->machines[machine], &bench->job, program, &record, &error),
+	     &error);
+	if (record.fault) {
+		fprintf(stderr, "bench-functional: command %u: %s\n", record.command, record.why);
+		exit(1);
+	}
+	return (double)(clock_ns() - begun) / 1e6;
+}
+
+/* --- by kind -------------------------------------------------------------------------------- */
+
+static void kind_of(const struct tv_command *command, char *ret)
+{
+	const struct tv_stage *stage = &command->stage[0];
+	bool linear = command->height * command->width == 1;
+
+	if (command->opcode == TV_OP_CONV && linear)
+		snprintf(ret, KIND_SIZE, "linear");
+	else
+		snprintf(ret, KIND_SIZE, "%s %ux%u%s", tv_opcode_name(command->opcode),
+			 stage->kernel, stage->kernel, command->groups > 1 ? ", grouped" : "");
+}
+
+struct kind {
+	char name[KIND_SIZE];
+	double ms[KERNELS_MAX];
+	uint64_t macs;
+};
+
+static struct kind *find_kind(struct kind *kinds, unsigned int *count, const char *name)
+{
+	for (unsigned int i = 0; i < *count; i++)
+		if (!strcmp(kinds[i].name, name))
+			return &kinds[i];
+	snprintf(kinds[*count].name, KIND_SIZE, "%s", name);
+	return &kinds[(*count)++];
+}
+
+/* A command by itself, several times in one job; the job around it is measured too. */
+static double run_command(struct bench *bench, unsigned int machine, uint32_t index)
+{
+	struct tv_command commands[REPETITIONS];
+	uint64_t steps[REPETITIONS] = { 0 };
+	struct tv_program some = { .header = bench->program->header,
+				   .commands = commands,
+				   .steps = steps,
+				   .count = REPETITIONS };
+	struct series whole = { .count = 0 };
+
+	for (unsigned int i = 0; i < REPETITIONS; i++)
+		commands[i] = bench->program->commands[index];
+	for (unsigned int i = 0; i < 7; i++)
+		add(&whole, run(bench, machine, &some));
+	return least(&whole) / REPETITIONS;
+}
+
+static void run_kinds(struct bench *bench)
+{
+	struct kind kinds[KINDS_MAX] = { 0 };
+	unsigned int count = 0;
+	char name[KIND_SIZE];
+
+	for (uint32_t i = 0; i < bench->program->count; i++) {
+		const struct tv_command *command = &bench->program->commands[i];
+		struct kind *kind;
+
+		if (command->opcode == TV_OP_COPY)
+			continue;
+		kind_of(command, name);
+		kind = find_kind(kinds, &count, name);
+		kind->macs += tv_command_macs(command);
+		for (unsigned int m = 0; m < bench->count; m++)
+			kind->ms[m] += run_command(bench, m, i);
+	}
+	for (unsigned int i = 0; i < count; i++) {
+		printf("  %-22s %6.1f MMACs", kinds[i].name, (double)kinds[i].macs / 1e6);
+		for (unsigned int m = 0; m < bench->count; m++)
+			printf("  %8.3f ms (%3.0f GMAC/s)", kinds[i].ms[m],
+			       (double)kinds[i].macs / kinds[i].ms[m] / 1e6);
+		putchar('\n');
+	}
+}
+
+static void run_package(const char *path, const char *kernels, unsigned int rounds)
+{
+	struct series jobs[KERNELS_MAX] = { 0 }, peaks[PEAKS] = { 0 };
+	struct bench bench;
+	double macs;
+
+	prepare(&bench, path, kernels);
+	macs = (double)bench.package->macs * bench.program->header.images;
+	for (unsigned int m = 0; m < bench.count; m++)
+		run(&bench, m, bench.program);
+	for (unsigned int r = 0; r < rounds; r++) {
+		for (unsigned int p = 0; p < PEAKS; p++)
+			if (peak_present(p))
+				add(&peaks[p], peak_macs(p) / 1e9);
+		for (unsigned int m = 0; m < bench.count; m++)
+			add(&jobs[m], run(&bench, m, bench.program));
+	}
+	printf("%s: %.1f MMACs a job, %u rounds\n", path, macs / 1e6, rounds);
+	for (unsigned int p = 0; p < PEAKS; p++)
+		if (peak_present(p))
+			printf("  peak %-22s median %7.1f GMAC/s: %6.3f ms\n", peak_names[p],
+			       median(&peaks[p]), macs / median(&peaks[p]) / 1e6);
+	for (unsigned int m = 0; m < bench.count; m++) {
+		printf("  ours %-22s median %7.3f ms, least %7.3f ms", bench.kernels[m]->name,
+		       median(&jobs[m]), least(&jobs[m]));
+		for (unsigned int p = 0; p < PEAKS; p++)
+			if (peak_present(p))
+				printf(", %.2f x %s",
+				       median(&jobs[m]) * median(&peaks[p]) * 1e6 / macs,
+				       peak_names[p]);
+		putchar('\n');
+	}
+	run_kinds(&bench);
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int rounds = 25;
+	const char *kernels = NULL;
+	int option;
+
+	while ((option = getopt(argc, argv, "r:k:")) != -1)
+		switch (option) {
+		case 'r':
+			rounds = (unsigned int)atoi(optarg);
+			break;
+		case 'k':
+			kernels = optarg;
+			break;
+		default:
+			return 2;
+		}
+	if (rounds < 1 || rounds > ROUNDS_MAX)
+		rounds = ROUNDS_MAX;
+	for (; optind < argc; optind++)
+		run_package(argv[optind], kernels, rounds);
+	return 0;
+}
