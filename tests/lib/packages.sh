@@ -12,6 +12,7 @@ declare -A packages=(
 	[arm64]="gcc-aarch64-linux-gnu qemu-user-static"
 	[armhf]="gcc-arm-linux-gnueabihf qemu-user-static"
 	[style]="shellcheck"
+	[dts]="cpp device-tree-compiler dt-schema"
 	# In the sysroots of the cross builds, see tests/cross/sysroot.sh.
 	[foreign]="libc6-dev check libjansson-dev nettle-dev libpng-dev libjpeg62-turbo-dev
 		libopenblas-dev zlib1g-dev libsystemd-dev"
