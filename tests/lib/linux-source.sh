@@ -10,7 +10,7 @@ fetch_linux_source() { # FOLDER
 	limit 600 apt-get -q -c "$1/apt/apt.conf" update || echo "trying with what there is"
 	(cd "$1" && limit 1800 apt-get -q -c "$1/apt/apt.conf" download "$linux_source_package") &&
 		dpkg-deb --fsys-tarfile "$1/$linux_source_package"_*.deb |
-		tar -x -C "$1" --strip-components=4 "./usr/src/$linux_source_package.tar.xz"
+		tar -x -C "$1" --strip-components=3 "./usr/src/$linux_source_package.tar.xz"
 }
 
 # linux_source_tar: downloads it unless it is in the cache, and prints its path.
