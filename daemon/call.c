@@ -124,7 +124,7 @@ void tv_call_close_fd(int fd)
 
 struct burial {
 	struct tv_task task; /* first */
-	sd_bus_message *message;
+	struct tv_call call;
 	int fd;
 };
 
@@ -135,20 +135,20 @@ static void run_burial(struct tv_task *task)
 
 static void burial_done(struct tv_task *task, bool dropped)
 {
-	sd_bus_message_unref(((struct burial *)task)->message);
+	tv_call_drop(&((struct burial *)task)->call);
 	free(task);
 }
 
-void tv_call_bury(struct tv_manager *manager, sd_bus_message *message, int fd)
+void tv_call_bury(struct tv_manager *manager, sd_bus_message *message, uid_t uid, int fd)
 {
 	struct burial *burial = calloc(1, sizeof(*burial));
+	struct tv_error error = { 0 };
 
-	if (!burial)
-		return;
-	*burial = (struct burial){ { run_burial, burial_done, NULL },
-				   sd_bus_message_ref(message),
-				   fd };
-	tv_workers_submit(manager->loaders, &burial->task);
+	if (!burial || tv_call_begin(manager, message, uid, &burial->call, &error) < 0)
+		return free(burial);
+	burial->task = (struct tv_task){ run_burial, burial_done, NULL };
+	burial->fd = fd;
+	tv_workers_submit(manager->closers, &burial->task);
 }
 
 /* --- arguments ------------------------------------------------------------------------------ */

@@ -217,16 +217,13 @@ static void on_client_left(struct tv_held *held)
 	tv_client_let_go(held);
 }
 
-int tv_load(struct tv_manager *manager, sd_bus_message *message, struct tv_error *error)
+static int start(struct tv_manager *manager, sd_bus_message *message, struct tv_client *client,
+		 int fd, struct tv_error *error)
 {
 	_cleanup_free_ struct load *load = NULL;
-	struct tv_client *client;
 	const char *name = "";
-	int fd, r;
+	int r;
 
-	r = sd_bus_message_read_basic(message, 'h', &fd);
-	if (r < 0)
-		return tv_call_broken(r, error);
 	r = tv_call_read_options(
 		message, (const struct tv_option[]){ { "name", "s", &name }, { 0 } }, error);
 	if (r < 0)
@@ -235,9 +232,6 @@ int tv_load(struct tv_manager *manager, sd_bus_message *message, struct tv_error
 		return tv_error_set(error, -EINVAL,
 				    "option 'name' has %zu bytes, expected %d at most",
 				    strlen(name), NAME_MAX_SIZE - 1);
-	r = tv_clients_get(manager->clients, message, &client, error);
-	if (r < 0)
-		return r;
 	load = new_load(manager, fd, name);
 	if (!load)
 		return tv_error_oom(error);
@@ -253,6 +247,23 @@ int tv_load(struct tv_manager *manager, sd_bus_message *message, struct tv_error
 	tv_client_hold(client, &load->held);
 	tv_workers_submit(manager->loaders, &TV_TAKE_PTR(load)->task);
 	return 0;
+}
+
+int tv_load(struct tv_manager *manager, sd_bus_message *message, struct tv_error *error)
+{
+	struct tv_client *client;
+	int fd, r;
+
+	r = tv_clients_get(manager->clients, message, &client, error);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_read_basic(message, 'h', &fd);
+	if (r < 0)
+		return tv_call_broken(r, error);
+	r = start(manager, message, client, fd, error);
+	if (r < 0)
+		tv_call_bury(manager, message, client->uid, fd);
+	return r;
 }
 
 /* --- the folder ------------------------------------------------------------------------------ */

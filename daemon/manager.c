@@ -11,6 +11,8 @@
 
 /* Memory is made and released, a few at a time. */
 #define WORKERS	    2
+/* Who hands in wrong files does not keep others from loading right ones. */
+#define CLOSERS	    1
 /* Of files; whoever wants more at once than threads waits. */
 #define LOADERS_MAX 64
 
@@ -49,6 +51,8 @@ static int start_workers(struct tv_manager *manager, struct tv_error *error)
 	int r;
 
 	r = tv_workers_new(manager->event, WORKERS, &manager->workers, error);
+	if (r >= 0)
+		r = tv_workers_new(manager->event, CLOSERS, &manager->closers, error);
 	if (r < 0)
 		return r;
 	return tv_workers_new(manager->event,
@@ -133,6 +137,8 @@ void tv_manager_free(struct tv_manager *manager)
 	/* Those that read a file which does not answer keep what they have. */
 	if (manager->loaders)
 		whole = tv_workers_free(TV_TAKE_PTR(manager->loaders));
+	if (manager->closers)
+		whole &= tv_workers_free(TV_TAKE_PTR(manager->closers));
 	if (manager->workers)
 		tv_workers_free(TV_TAKE_PTR(manager->workers));
 	if (manager->clients)

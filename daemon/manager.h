@@ -30,6 +30,7 @@ struct tv_manager {
 	struct tv_quota *quota;
 	struct tv_scheduler *scheduler;
 	struct tv_workers *loaders; /* for files of others, which may hang */
+	struct tv_workers *closers; /* for those that were not even to be loaded */
 	struct tv_workers *workers; /* for what comes to an end */
 	struct tv_peer *peers; /* connections of clients' own */
 	TAILQ_HEAD(, tv_accelerator) accelerators;

@@ -90,10 +90,12 @@ static int read_file(int fd, uint8_t *data, size_t size, const atomic_bool *canc
 			  (off_t)done);
 		if (n < 0 && errno == EINTR)
 			continue;
+		/* Nobody but who has sent it can do anything about either. */
 		if (n < 0)
-			return fail("cannot read", error);
+			return tv_error_set(error, -EBADF, NAME ": cannot read: %s",
+					    strerror(errno));
 		if (n == 0)
-			return tv_error_set(error, -EIO,
+			return tv_error_set(error, -EBADF,
 					    NAME ": shrank from %zu to %zu bytes while it was read",
 					    size, done);
 		done += (size_t)n;

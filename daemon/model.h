@@ -33,8 +33,8 @@ struct tv_model {
  * by another thread and is looked at every few megabytes that are read (-ECANCELED); a file system
  * that does not answer is waited for all the same.
  *
- * -EBADF: no regular file, or not to be read. -EFBIG: more than limit bytes (of either kind). -EIO:
- * it shrank. -EBADMSG: no package, or a broken one.
+ * -EBADF: no regular file, not to be read, or it shrank. -EFBIG: more than limit bytes (of either
+ * kind). -EBADMSG: no package, or a broken one.
  */
 int tv_model_load(int fd, uint64_t limit, const atomic_bool *cancel, struct tv_model **ret,
 		  struct tv_error *error);

@@ -93,18 +93,13 @@ static int check_part(const char *name, uint64_t offset, size_t size, size_t *re
 	return 0;
 }
 
-static int run_memory(struct tv_session *session, sd_bus_message *message, struct tv_error *error)
+static int import(struct tv_session *session, int fd, uint64_t input, uint64_t output,
+		  struct tv_buffer **ret, struct tv_error *error)
 {
-	_cleanup_(tv_buffer_unrefp) struct tv_buffer *buffer = NULL;
-	struct tv_run_wish wish = { .slot = TV_RUN_NO_SLOT, .received = tv_manager_now() };
 	struct tv_accelerator *accelerator = NULL;
-	uint64_t input, output;
 	size_t size = 0;
-	int fd, r;
+	int r;
 
-	r = sd_bus_message_read(message, "htt", &fd, &input, &output);
-	if (r < 0)
-		return tv_call_broken(r, error);
 	r = check_part("input", input, session->layout.input_size, &size, error);
 	if (r >= 0)
 		r = check_part("output", output, session->layout.output_size, &size, error);
@@ -115,12 +110,25 @@ static int run_memory(struct tv_session *session, sd_bus_message *message, struc
 			accelerator = tv_accelerator_of_pool(session->manager, pool);
 	if (!accelerator)
 		return tv_error_set(error, -ENODEV, "no device is there that could run the model");
-	r = tv_backend_buffer_import(accelerator->backend, fd, size,
-				     TV_SEGMENT_READ | TV_SEGMENT_WRITE, &buffer, error);
-	if (r == -EBADF)
-		tv_call_bury(session->manager, message, fd);
+	return tv_backend_buffer_import(accelerator->backend, fd, size,
+					TV_SEGMENT_READ | TV_SEGMENT_WRITE, ret, error);
+}
+
+static int run_memory(struct tv_session *session, sd_bus_message *message, struct tv_error *error)
+{
+	_cleanup_(tv_buffer_unrefp) struct tv_buffer *buffer = NULL;
+	struct tv_run_wish wish = { .slot = TV_RUN_NO_SLOT, .received = tv_manager_now() };
+	uint64_t input, output;
+	int fd, r;
+
+	r = sd_bus_message_read(message, "htt", &fd, &input, &output);
 	if (r < 0)
+		return tv_call_broken(r, error);
+	r = import(session, fd, input, output, &buffer, error);
+	if (r < 0) {
+		tv_call_bury(session->manager, message, session->uid, fd);
 		return r;
+	}
 	wish.memory = buffer;
 	wish.input = (size_t)input;
 	wish.output = (size_t)output;
