@@ -82,6 +82,7 @@ static int parse(const json_t *root, struct tv_target_file *ret, struct tv_error
 		.onchip = (uint32_t)onchip,
 		.dram_mb_s = (uint32_t)dram,
 	};
+	tv_target_set_dma(&file.target);
 	*ret = file;
 	ret->target.name = ret->text;
 	return 0;

@@ -13,6 +13,9 @@ static const struct tv_target targets[] = {
 		.clock_mhz = 200,
 		.onchip = 3072 * 1024,
 		.dram_mb_s = 12800,
+		.dram_burst = 1024,
+		.dram_outstanding = 16,
+		.dram_latency = 60,
 	},
 	{
 		.name = "kv260",
@@ -22,6 +25,9 @@ static const struct tv_target targets[] = {
 		.clock_mhz = 200,
 		.onchip = 2048 * 1024,
 		.dram_mb_s = 12800,
+		.dram_burst = 1024,
+		.dram_outstanding = 16,
+		.dram_latency = 60,
 	},
 	{
 		.name = "zc706",
@@ -31,6 +37,9 @@ static const struct tv_target targets[] = {
 		.clock_mhz = 150,
 		.onchip = 1536 * 1024,
 		.dram_mb_s = 3200,
+		.dram_burst = 512,
+		.dram_outstanding = 16,
+		.dram_latency = 45,
 	},
 	{
 		.name = "zynq7020",
@@ -40,6 +49,9 @@ static const struct tv_target targets[] = {
 		.clock_mhz = 100,
 		.onchip = 384 * 1024,
 		.dram_mb_s = 3200,
+		.dram_burst = 512,
+		.dram_outstanding = 16,
+		.dram_latency = 30,
 	},
 };
 

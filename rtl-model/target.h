@@ -13,7 +13,20 @@ struct tv_target {
 	uint16_t clock_mhz;
 	uint32_t onchip; /* bytes: operands and streamed weights share them */
 	uint32_t dram_mb_s; /* 10^6 bytes a second, both directions together */
+	/* How the load and store DMA meets it, see tv_target_set_dma(). */
+	uint16_t dram_burst; /* bytes of the longest */
+	uint16_t dram_outstanding; /* bursts on their way, at most 64 */
+	uint16_t dram_latency; /* cycles from a burst's issue to its first byte */
 };
+
+/* The DMA that a target has unless it says something else: 16 bursts of 1 KiB (256 bytes on each of
+ * four ports), 300 ns to the first byte. */
+static inline void tv_target_set_dma(struct tv_target *target)
+{
+	target->dram_burst = 1024;
+	target->dram_outstanding = 16;
+	target->dram_latency = (uint16_t)((target->clock_mhz * 3u + 9) / 10);
+}
 
 /* A group multiplies a block of 16 outputs, half on each engine, by 8 inputs in a cycle. */
 #define TV_GROUP_MULTIPLIERS TV_BLOCK_STEP

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The cycle model: the accelerator clock edge by clock edge, its modules as they would be in RTL
+ * (cycle/machine.h names them). With a job's memory it computes the functional model's bits and
+ * records; without, it tells time alone, the same, since no module looks at data to decide what to
+ * do next. docs/hardware.md, "Timing", has the prose.
+ */
+#ifndef TV_RTL_MODEL_CYCLE_H
+#define TV_RTL_MODEL_CYCLE_H
+
+#include <stdbool.h>
+
+#include "rtl-model/functional.h"
+
+enum tv_cycle_engine {
+	TV_CYCLE_MAT,
+	TV_CYCLE_RMAC,
+	TV_CYCLE_VECTOR, /* pooling and layer norm */
+	TV_CYCLE_EPILOGUE,
+	TV_CYCLE_DMA, /* the DRAM channel moves bytes */
+	TV_CYCLE_ENGINES
+};
+
+/* What MAT waits for in a cycle in which it does not multiply. */
+enum tv_cycle_stall {
+	TV_CYCLE_JOB, /* the job begins or ends: engines have nothing to do yet or any more */
+	TV_CYCLE_FETCH, /* the command */
+	TV_CYCLE_WEIGHTS,
+	TV_CYCLE_OPERANDS, /* from DRAM */
+	TV_CYCLE_ROWS, /* what an older command has not yet put out */
+	TV_CYCLE_BUFFER, /* the first stage of the chain */
+	TV_CYCLE_DRAIN, /* the epilogue to take results */
+	TV_CYCLE_STALLS
+};
+
+const char *tv_cycle_engine_name(enum tv_cycle_engine engine);
+const char *tv_cycle_stall_name(enum tv_cycle_stall stall);
+
+/* One job. Cycles since the first job's doorbell. */
+struct tv_cycle_job {
+	uint64_t start, end; /* a job that is queued starts when the one before it has its record */
+	uint64_t busy[TV_CYCLE_ENGINES];
+	uint64_t stall[TV_CYCLE_STALLS];
+	uint64_t bytes; /* moved from and to DRAM */
+};
+
+/* One command of a job. begin: MAT or R-MAC begins with it. end: its last byte is where it belongs.
+ * The stalls are those while it was the oldest that was not yet handed to the engines as a whole,
+ * the DMA's busy cycles are not told apart. */
+struct tv_cycle_command {
+	uint64_t begin, end;
+	uint64_t busy[TV_CYCLE_ENGINES];
+	uint64_t stall[TV_CYCLE_STALLS];
+};
+
+/* A piece of work of one engine, as it ends. */
+struct tv_cycle_event {
+	enum tv_cycle_engine engine;
+	unsigned int job;
+	uint32_t command;
+	uint64_t begin, end;
+};
+
+struct tv_cycle_options {
+	const struct tv_target *target;
+	unsigned int dram_percent; /* of the target's bandwidth */
+	unsigned int jobs; /* of the same program, queued from the beginning */
+	bool every_cycle; /* evaluates also those in which nothing can change: the same, slower */
+	/* Clock edges to evaluate; when they are used up, the commands left count one after the
+	 * other, with nothing overlapped. 0: no limit. What a compiler makes needs fewer than
+	 * TV_CYCLE_EDGES. */
+	uint64_t edges;
+	void (*observer)(const struct tv_cycle_event *event, void *userdata); /* may be NULL */
+	void *userdata;
+};
+
+#define TV_CYCLE_EDGES (1u << 22)
+
+/* Time alone. ret_jobs[i] of each job; ret_commands[i] of each command of the last one, or NULL.
+ * -ENOMEM. */
+int tv_cycle_time(const struct tv_cycle_options *options, uint32_t onchip,
+		  const struct tv_command *commands, uint32_t count, struct tv_cycle_job *ret_jobs,
+		  struct tv_cycle_command *ret_commands, struct tv_error *error);
+
+/* One job with its data: *ret as tv_functional_execute() says, *ret_job as tv_cycle_time(). The
+ * job's observer is not called. options->jobs and edges are not looked at. */
+int tv_cycle_execute(const struct tv_cycle_options *options, const struct tv_job *job,
+		     const struct tv_program *program, struct tv_record *ret,
+		     struct tv_cycle_job *ret_job, struct tv_error *error);
+
+#endif
