@@ -65,6 +65,8 @@ def test_documented(_):
 
 def test_languages(folder):
     """the header is C and C++, without warnings"""
+    if 'MESON_EXE_WRAPPER' in os.environ:
+        raise tap.Skip('needs no other machine')
     for compiler, name, *options in (('cc', 'x.c', '-std=c99', '-pedantic'),
                                      ('g++', 'x.cc', '-std=c++11', '-pedantic')):
         need(compiler)
