@@ -147,8 +147,10 @@ void tv_dispatch_check_pool(struct tv_manager *manager, unsigned int pool)
 
 void tv_dispatch_lost(struct tv_accelerator *accelerator)
 {
-	static const struct tv_error why = { .text = "the device has gone away" };
+	static const struct tv_error why = { .text = "the device has gone away" },
+				     closed = { .text = "the session was closed" };
 	struct tv_manager *manager = accelerator->manager;
+	struct tv_scheduler_request *follows = accelerator->scheduled.slots[1];
 	struct tv_scheduler_request *running = tv_scheduler_device_remove(
 		manager->scheduler, &accelerator->scheduled, tv_manager_now());
 
@@ -156,6 +158,9 @@ void tv_dispatch_lost(struct tv_accelerator *accelerator)
 		accelerator->failed++;
 		tv_run_fail(run_of(running), -ENODEV, &why);
 	}
+	/* It could not be cancelled while the device had it. */
+	if (follows && run_of(follows)->session->closing)
+		tv_run_cancel(run_of(follows), &closed);
 	tv_dispatch_check_pool(manager, accelerator->pool);
 	tv_dispatch(manager);
 }
