@@ -87,7 +87,8 @@ static void compute(struct software *s)
 	if (!work)
 		return;
 	s->work = NULL;
-	s->held.slots[0]->result.begin = host_time();
+	if (!s->held.slots[0]->result.begin)
+		s->held.slots[0]->result.begin = host_time();
 	pthread_mutex_lock(&s->lock);
 	s->computing = work;
 	if (s->stop)
@@ -215,13 +216,18 @@ static const struct tv_driver_bus driver_bus = {
 
 /* --- the thread ----------------------------------------------------------------------------- */
 
+/* Says that there are more in finished. Not under the lock, which the loop that it wakes takes. */
+static void tell(struct software *s, unsigned int count)
+{
+	/* Cannot be full. */
+	eventfd_write(s->backend.fd, count);
+}
+
 /* Under the lock. */
 static void finish(struct software *s, struct tv_backend_slot *slot, int status)
 {
 	slot->result.status = status;
 	append(&s->finished, slot);
-	/* Cannot be full. */
-	eventfd_write(s->backend.fd, 1);
 }
 
 /* The next job that waits. With wait it comes some time; NULL: there is none, or the end. */
@@ -252,6 +258,9 @@ static void give(struct software *s, struct tv_backend_slot *slot)
 				.rights = segment->rights,
 			};
 	}
+	/* An idle device begins at once, by decoding the program. */
+	if (!s->held.count)
+		slot->result.begin = host_time();
 	/* Before the device looks for its memory. */
 	append(&s->held, slot);
 	/* There is an entry for each slot. */
@@ -279,6 +288,7 @@ static bool advance(struct software *s)
 	pthread_mutex_lock(&s->lock);
 	finish(s, slot, 0);
 	pthread_mutex_unlock(&s->lock);
+	tell(s, 1);
 	return true;
 }
 
@@ -317,6 +327,7 @@ static void *run(void *argument)
 	const struct sched_param priority = { .sched_priority = 0 };
 	struct software *s = argument;
 	struct tv_backend_slot *slot;
+	unsigned int lost = 0;
 
 	/* So that it does not take the processor from the loop by waking up. */
 	(void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &priority);
@@ -326,10 +337,11 @@ static void *run(void *argument)
 	pthread_mutex_lock(&s->lock);
 	s->stop = true;
 	while ((slot = take_first(&s->held)))
-		finish(s, slot, -ENODEV);
+		finish(s, slot, -ENODEV), lost++;
 	while ((slot = take_first(&s->waiting)))
-		finish(s, slot, -ENODEV);
+		finish(s, slot, -ENODEV), lost++;
 	pthread_mutex_unlock(&s->lock);
+	tell(s, lost);
 	return NULL;
 }
 
@@ -353,13 +365,12 @@ static int software_submit(struct tv_backend *backend, struct tv_backend_slot *s
 	int r = 0;
 
 	pthread_mutex_lock(&s->lock);
-	if (s->stop) {
+	if (s->stop)
 		r = -ENODEV;
-	} else {
+	else
 		append(&s->waiting, slot);
-		pthread_cond_signal(&s->wanted);
-	}
 	pthread_mutex_unlock(&s->lock);
+	pthread_cond_signal(&s->wanted);
 	return r;
 }
 
@@ -377,20 +388,21 @@ static int software_cancel(struct tv_backend *backend, struct tv_backend_slot *s
 			break;
 		}
 	pthread_mutex_unlock(&s->lock);
+	if (r >= 0)
+		tell(s, 1);
 	return r;
 }
 
 static struct tv_backend_slot *software_finished(struct tv_backend *backend)
 {
 	struct software *s = (struct software *)backend;
-	struct tv_backend_slot *slot;
+	struct tv_backend_slot *slot = NULL;
 	eventfd_t one;
 
-	/* A semaphore: the fd is readable for as long as there is one in the list. */
-	if (eventfd_read(backend->fd, &one) < 0)
-		return NULL;
 	pthread_mutex_lock(&s->lock);
-	slot = take_first(&s->finished);
+	/* What was not told of yet is for another time. */
+	if (s->finished.count && eventfd_read(backend->fd, &one) >= 0)
+		slot = take_first(&s->finished);
 	pthread_mutex_unlock(&s->lock);
 	return slot;
 }
