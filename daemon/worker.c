@@ -58,8 +58,11 @@ static void *work(void *argument)
 		task->run(task);
 		pthread_mutex_lock(&workers->lock);
 		push(&workers->finished, task);
-		/* Cannot be full: that takes 2^64 - 1 tasks. */
+		pthread_mutex_unlock(&workers->lock);
+		/* Not under the lock: the loop would wake, run into it, and wait for this thread to
+		 * have a processor again. Cannot be full: that takes 2^64 - 1 tasks. */
 		eventfd_write(workers->wakeup, 1);
+		pthread_mutex_lock(&workers->lock);
 	}
 	workers->running--;
 	pthread_cond_signal(&workers->ended);
@@ -191,8 +194,8 @@ void tv_workers_submit(struct tv_workers *workers, struct tv_task *task)
 {
 	pthread_mutex_lock(&workers->lock);
 	push(&workers->waiting, task);
-	pthread_cond_signal(&workers->wanted);
 	pthread_mutex_unlock(&workers->lock);
+	pthread_cond_signal(&workers->wanted);
 }
 
 struct release {
