@@ -86,7 +86,7 @@ static int check_part(const char *name, uint64_t offset, size_t size, size_t *re
 				    "%s is at %" PRIu64 ", expected a multiple of %d", name, offset,
 				    TV_SEGMENT_ALIGNMENT);
 	if (offset > PTRDIFF_MAX - size)
-		return tv_error_set(error, -EINVAL, "%s is at %" PRIu64 ", beyond all memory", name,
+		return tv_error_set(error, -EBADF, "%s is at %" PRIu64 ", beyond all memory", name,
 				    offset);
 	if (*reach < offset + size)
 		*reach = (size_t)offset + size;

@@ -226,11 +226,12 @@ START_TEST(wrong_places)
 	} cases[] = {
 		{ 1, OUTPUT_AT, "InvalidArgument", "input is at 1, expected a multiple of 64" },
 		{ 0, OUTPUT_AT + 32, "InvalidArgument", "output is at 32800" },
-		{ UINT64_MAX - 63, OUTPUT_AT, "InvalidArgument", "beyond all memory" },
-		{ 0, UINT64_MAX - 63, "InvalidArgument", "beyond all memory" },
+		{ UINT64_MAX - 63, OUTPUT_AT, "BadDescriptor", "beyond all memory" },
+		{ 0, UINT64_MAX - 63, "BadDescriptor", "beyond all memory" },
 		{ 0, MEMORY_SIZE, "BadDescriptor", "has 65536 bytes, expected 655" },
 		{ MEMORY_SIZE - 64, 0, "BadDescriptor", "has 65536 bytes" },
-		{ 0, UINT64_C(1) << 40, "BadDescriptor", "has 65536 bytes" },
+		{ 0, UINT64_C(1) << 40, "BadDescriptor",
+		  sizeof(size_t) < 8 ? "beyond all memory" : "has 65536 bytes" },
 		{ 0, 0, "Fault", "" },
 	};
 	struct way way = way_open();
