@@ -144,6 +144,40 @@ START_TEST(shipped_file_has_the_defaults)
 }
 END_TEST
 
+/* So does the manual page: ".Ss [Section]", ".It Cm Key Ns = Ns Ar Value". */
+START_TEST(manual_page_has_the_defaults)
+{
+	const char *path = tv_unit_source("docs/man/triovitd.conf.5");
+	_cleanup_free_ char *text = NULL;
+	_cleanup_fclose_ FILE *page = NULL, *file = NULL;
+	struct tv_config config, defaults;
+	struct tv_error error = { 0 };
+	char line[512], word[2][64];
+	size_t size;
+
+	page = fopen(path, "re");
+	ck_assert_ptr_nonnull(page);
+	file = open_memstream(&text, &size);
+	ck_assert_ptr_nonnull(file);
+	while (fgets(line, sizeof(line), page))
+		if (sscanf(line, ".Ss %63s", word[0]) == 1)
+			fprintf(file, "%s\n", word[0]);
+		else if (sscanf(line, ".It Cm %63s Ns = Ns Ar %63s", word[0], word[1]) == 2)
+			fprintf(file, "%s=%s\n", word[0], word[1]);
+	ck_assert_int_eq(fflush(file), 0);
+	tv_config_defaults(&defaults);
+	memset(&config, 0xff, sizeof(config));
+	tv_assert_ok(tv_config_parse(&config, text, path, &error), error);
+	for (size_t i = 0; i < tv_config_key_count; i++) {
+		const struct tv_config_key *key = &tv_config_keys[i];
+
+		ck_assert_msg(value_of(&config, key) == key->value, "%s is %ju, expected %ju",
+			      key->name, (uintmax_t)value_of(&config, key), (uintmax_t)key->value);
+	}
+	ck_assert_mem_eq(&config, &defaults, sizeof(config));
+}
+END_TEST
+
 /* Nobody may hold more than all. */
 START_TEST(defaults_make_sense)
 {
@@ -216,6 +250,7 @@ int main(void)
 	tcase_add_test(tcase, sets_what_is_there);
 	tcase_add_loop_test(tcase, refuses, 0, TV_ARRAY_SIZE(refusals));
 	tcase_add_test(tcase, shipped_file_has_the_defaults);
+	tcase_add_test(tcase, manual_page_has_the_defaults);
 	tcase_add_test(tcase, defaults_make_sense);
 	tcase_add_test(tcase, files_are_bounded);
 	tcase_add_test(tcase, survives_anything);
