@@ -13,9 +13,9 @@ def need(program):
 
 
 class Bus:
-    """A dbus-daemon of its own."""
+    """A dbus-daemon of its own; rules: more of its configuration."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, rules=''):
         need('dbus-daemon')
         need('busctl')
         config = folder / 'bus.conf'
@@ -24,7 +24,8 @@ class Bus:
             '"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">\n'
             f'<busconfig><type>session</type><listen>unix:path={folder}/bus</listen>'
             '<auth>EXTERNAL</auth><policy context="default"><allow user="*"/><allow own="*"/>'
-            '<allow send_destination="*"/><allow receive_sender="*"/></policy></busconfig>\n')
+            '<allow send_destination="*"/><allow receive_sender="*"/></policy>'
+            f'{rules}</busconfig>\n')
         self.process = subprocess.Popen(
             ['dbus-daemon', '--nofork', '--nopidfile', '--nosyslog', f'--config-file={config}',
              '--print-address=1'], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
