@@ -376,6 +376,16 @@ END_TEST
 
 /* --- what is there -------------------------------------------------------------------------- */
 
+static const struct triovit_limit *find_limit(const struct triovit_daemon *daemon, const char *name)
+{
+	for (size_t i = 0; i < daemon->limit_count; i++)
+		if (!strcmp(daemon->limits[i].name, name)) {
+			ck_assert_uint_gt(daemon->limits[i].limit, 0);
+			return &daemon->limits[i];
+		}
+	ck_abort_msg("no limit %s", name);
+}
+
 START_TEST(properties)
 {
 	const struct triovit_device_info *device;
@@ -441,9 +451,9 @@ START_TEST(properties)
 
 	tv_assert_ok(triovit_daemon_get(client, &daemon, &error), error);
 	ck_assert(*daemon->version && daemon->max_job_usec);
-	for (count = 0; strcmp(daemon->limits[count].name, "MaxSessions"); count++)
-		ck_assert_uint_lt(count + 1, daemon->limit_count);
-	ck_assert(daemon->limits[count].limit && !daemon->limits[count].used);
+	ck_assert_uint_eq(find_limit(daemon, "MaxSessions")->used, 0);
+	ck_assert_uint_eq(find_limit(daemon, "MaxSessionsPerUser")->used, 0);
+	ck_assert_uint_eq(find_limit(daemon, "MaxConnections")->used, _i == OVER_PEER);
 	triovit_daemon_free(daemon);
 	end();
 }
