@@ -67,7 +67,7 @@ int triovit_model_preprocess(const struct triovit_model *model, const struct tri
 	struct tv_error why = { 0 };
 	int r;
 
-	if (info->width != info->height)
+	if (!how.size || info->width != info->height)
 		return tv_fail(error, -EINVAL, "a model with an input of %ux%u pixels, not square",
 			       info->width, info->height);
 	if (size / 3 / how.size < how.size)

@@ -22,7 +22,7 @@
  *
  * **Errors.** Functions that can fail return 0 or a negative errno, and fill in a struct
  * triovit_error unless the pointer to it is NULL. Output parameters are written on success only.
- * Both are also so for what a callback is given. See struct triovit_error for the numbers.
+ * See struct triovit_error for the numbers.
  *
  * **Ownership.** Clients, models, devices, sessions and results belong to the caller, who releases
  * each once, in any order; NULL is ignored. What was opened on a client that is closed fails with
@@ -32,12 +32,12 @@
  * defaults. They are read during the call only. Fields are added to structures that the library
  * allocates at their ends; other changes come with a new symbol version.
  *
- * **Waiting.** A function that can take long has a second form, ..._async(): it returns at once
- * and its callback is called from within triovit_process(), once, and from nowhere else. In a
- * callback everything may be called, triovit_close() included. The first form waits for the reply
- * and calls no callbacks meanwhile; those that became due are called by the next triovit_process().
- * Signals do not end the waiting. What is not over when its session or client is closed never calls
- * its callback.
+ * **Waiting.** A function that can take long has a second form, ..._async(): it returns at once,
+ * and its callback, which must be given, is called from within triovit_process(), once, and from
+ * nowhere else. In a callback everything may be called, triovit_close() included. The first form
+ * waits for the reply and calls no callbacks meanwhile; those that became due are called by the
+ * next triovit_process(). Signals do not end the waiting. What is under way when its session or
+ * client is closed never calls its callback.
  *
  * **Time.** Nothing has a time-out unless the caller gives one (struct triovit_run_options):
  * a daemon that hangs is killed by its watchdog, and the loss of a daemon ends every call.
@@ -98,7 +98,8 @@ struct triovit_device;
  * -ECONNRESET          the daemon or the bus went away during the call; whether it was carried
  *                      out is unknown
  * -ENOTCONN            it went away earlier: close the client and open another
- * -ETIMEDOUT           no reply though the deadline passed long ago: the daemon hangs
+ * -ETIMEDOUT           no reply though the deadline passed long ago: the daemon hangs;
+ *                      triovit_open(): none for 25 seconds
  * -EOPNOTSUPP          descriptors cannot be passed on this connection (another machine's bus);
  *                      or the daemon is too old to know the call
  * -ENOMEM              out of memory, here or in the daemon

@@ -203,6 +203,14 @@ END_TEST
 
 START_TEST(nonsense)
 {
+	const struct triovit_run_options uneven = { .tag = SERVICE_UNEVEN_TOP, .images = 2 };
+	static const uint8_t pixels[3];
+	const struct triovit_frame frame = {
+		.width = 1,
+		.height = 1,
+		.planes[0] = { pixels, sizeof(pixels), sizeof(pixels) },
+	};
+	uint8_t input[SERVICE_INPUT] = { 0 };
 	struct triovit_model *loaded = NULL;
 	struct triovit_result *result = NULL;
 
@@ -215,6 +223,8 @@ START_TEST(nonsense)
 		if (!r)
 			triovit_result_free(result);
 	}
+	ck_assert_int_eq(triovit_model_run(model, input, sizeof(input), &uneven, &result, &error),
+			 -EBADMSG);
 	ck_assert_int_eq(triovit_model_load_path(client, "/dev/null", "labels", &loaded, &error),
 			 -EBADMSG);
 	ck_assert_int_eq(triovit_model_load_path(client, "/dev/null", "nothing", &loaded, &error),
@@ -225,15 +235,36 @@ START_TEST(nonsense)
 	ck_assert_int_eq(triovit_model_load_path(client, "/none", NULL, &loaded, &error), -ENOENT);
 	ck_assert_ptr_nonnull(strstr(error.text, "/none"));
 	ck_assert_ptr_null(loaded);
+	/* A model of no size. */
+	tv_assert_ok(triovit_model_find(client, "single", &loaded, &error), error);
+	ck_assert_int_eq(triovit_model_preprocess(loaded, &frame, input, sizeof(input), &error),
+			 -EINVAL);
+	triovit_model_free(loaded);
 	end();
 }
 END_TEST
 
 START_TEST(bad_memory)
 {
+	const struct triovit_session_options file = { .slots = SERVICE_LAYOUT_FILE };
 	struct triovit_session *opened = NULL;
+	int free_fd, free_after;
 
 	begin(_i);
+	free_fd = dup(0);
+	close(free_fd);
+	/* What is no memfd wants to be synchronized, which a file does not know. */
+	tv_assert_ok(triovit_session_begin_access(session, TRIOVIT_ACCESS_READ, &error), error);
+	tv_assert_ok(triovit_session_end_access(session, TRIOVIT_ACCESS_READ, &error), error);
+	tv_assert_ok(triovit_session_open(model, &file, &opened, &error), error);
+	ck_assert_int_eq(triovit_session_begin_access(opened, TRIOVIT_ACCESS_READ, &error),
+			 -ENOTTY);
+	ck_assert_int_eq(triovit_session_end_access(opened, TRIOVIT_ACCESS_WRITE, &error), -ENOTTY);
+	triovit_session_close(opened);
+	opened = NULL;
+	free_after = dup(0);
+	close(free_after);
+	ck_assert_int_eq(free_after, free_fd);
 	for (uint32_t slots = SERVICE_LAYOUT_GOOD + 1; slots < SERVICE_LAYOUT_END; slots++) {
 		const struct triovit_session_options options = { .slots = slots };
 

@@ -70,6 +70,7 @@ enum service_layout {
 	SERVICE_LAYOUT_TEXT, /* a size that is a text */
 	SERVICE_LAYOUT_PIPE,
 	SERVICE_LAYOUT_END,
+	SERVICE_LAYOUT_FILE, /* as good as it is, but no memfd: as a dma-buf is not */
 };
 
 #define SERVICE_SIDE	    4u
@@ -119,7 +120,9 @@ static inline int service_on_open(sd_bus_message *call, void *userdata, sd_bus_e
 	ck_assert_int_ge(sd_bus_message_read(call, "o", &model), 0);
 	ck_assert_int_ge(sd_bus_message_enter_container(call, 'a', "{sv}"), 0);
 	sd_bus_message_read(call, "{sv}", &name, "u", &slots);
-	fd = memfd_create("session", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	fd = slots == SERVICE_LAYOUT_FILE ?
+		     fileno(tmpfile()) :
+		     memfd_create("session", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	ck_assert_int_eq(
 		ftruncate(fd, (off_t)SERVICE_SLOT * (slots - (slots == SERVICE_LAYOUT_SHORT))), 0);
 	if (slots == SERVICE_LAYOUT_PIPE) {
@@ -317,7 +320,7 @@ static inline int service_get(sd_bus *bus, const char *path, const char *interfa
 	if (!strcmp(property, "Name"))
 		return sd_bus_message_append(reply, "s", last == '3' ? "single" : "twin");
 	if (!strcmp(property, "Width") || !strcmp(property, "Height"))
-		return sd_bus_message_append(reply, "u", SERVICE_SIDE);
+		return sd_bus_message_append(reply, "u", last == '3' ? 0 : SERVICE_SIDE);
 	if (!strcmp(property, "Resize"))
 		return sd_bus_message_append(reply, "u", SERVICE_SIDE + 1);
 	if (!strcmp(property, "Classes"))

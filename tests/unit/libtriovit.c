@@ -528,6 +528,18 @@ START_TEST(refusals)
 }
 END_TEST
 
+static unsigned int count_mapped(void)
+{
+	_cleanup_fclose_ FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned int count = 0;
+	char line[4096];
+
+	ck_assert_ptr_nonnull(maps);
+	while (fgets(line, sizeof(line), maps))
+		count += strstr(line, "memfd:") != NULL;
+	return count;
+}
+
 /* Nothing is left of what was opened and closed. */
 START_TEST(leaves_nothing)
 {
@@ -545,6 +557,7 @@ START_TEST(leaves_nothing)
 		}
 	}
 	ck_assert_uint_eq(count_fds(), before);
+	ck_assert_uint_eq(count_mapped(), 0);
 }
 END_TEST
 
