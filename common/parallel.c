@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
@@ -19,6 +20,7 @@ struct loop {
 	size_t total;
 	tv_parallel_item item;
 	void *userdata;
+	bool watched; /* somebody waits for progress */
 	atomic_size_t next; /* index that nobody took yet */
 	atomic_bool stop;
 
@@ -67,6 +69,8 @@ static void finish_item(struct loop *loop, size_t index, int r, const struct tv_
 {
 	if (r < 0)
 		atomic_store(&loop->stop, true);
+	else if (!loop->watched)
+		return;
 
 	pthread_mutex_lock(&loop->lock);
 	if (r >= 0) {
@@ -80,21 +84,26 @@ static void finish_item(struct loop *loop, size_t index, int r, const struct tv_
 	pthread_mutex_unlock(&loop->lock);
 }
 
-static void *work(void *userdata)
+static void run_items(struct loop *loop, unsigned int number)
 {
-	struct worker *worker = userdata;
-	struct loop *loop = worker->loop;
 	size_t index;
 
 	while (take_index(loop, &index)) {
 		struct tv_error error = { 0 };
-		int r = loop->item(index, worker->number, loop->userdata, &error);
+		int r = loop->item(index, number, loop->userdata, &error);
 
 		if (r < 0)
 			tv_error_set(&error, r, "item %zu failed", index);
 		finish_item(loop, index, r, &error);
 	}
+}
 
+static void *work(void *userdata)
+{
+	struct worker *worker = userdata;
+	struct loop *loop = worker->loop;
+
+	run_items(loop, worker->number);
 	pthread_mutex_lock(&loop->lock);
 	loop->running--;
 	pthread_cond_signal(&loop->progressed);
@@ -159,11 +168,21 @@ static int run_here(size_t total, tv_parallel_item item, tv_parallel_tick tick, 
 	return 0;
 }
 
+static int loop_outcome(const struct loop *loop, struct tv_error *error)
+{
+	return loop->r < 0 ? tv_error_set(error, loop->r, "%s", loop->error.text) : 0;
+}
+
 int tv_parallel_for(size_t total, unsigned int threads, tv_parallel_item item,
 		    tv_parallel_tick tick, void *userdata, struct tv_error *error)
 {
 	_cleanup_free_ struct worker *workers = NULL;
-	struct loop loop = { .total = total, .item = item, .userdata = userdata };
+	struct loop loop = {
+		.total = total,
+		.item = item,
+		.userdata = userdata,
+		.watched = tick,
+	};
 	unsigned int started;
 
 	if (threads == 0)
@@ -187,7 +206,193 @@ int tv_parallel_for(size_t total, unsigned int threads, tv_parallel_item item,
 
 	if (started == 0)
 		return run_here(total, item, tick, userdata, error);
-	if (loop.r < 0)
-		return tv_error_set(error, loop.r, "%s", loop.error.text);
+	return loop_outcome(&loop, error);
+}
+
+/* --- teams ---------------------------------------------------------------------------------- */
+
+/* How often a thread looks before it sleeps: some 50 us. */
+#define LOOKS 3000
+
+/* In gate: members may enter the loop. Below it is the number of those that have. */
+#define OPEN 0x80000000u
+
+struct member {
+	struct tv_parallel *team;
+	pthread_t thread;
+	unsigned int number;
+};
+
+struct tv_parallel {
+	struct member *members;
+	unsigned int count; /* of them, the caller is not one */
+	/* Whoever has entered uses it: it is the caller's until the gate is open, and again when it
+	 * is shut and nobody inside. */
+	struct loop *loop;
+	atomic_uint gate;
+	atomic_uint rounds; /* loops begun */
+	atomic_uint sleepers; /* members that wait for a round */
+	atomic_bool awaited; /* the caller sleeps until the gate is 0 */
+	atomic_bool stop;
+	pthread_mutex_t lock;
+	pthread_cond_t begun, left;
+};
+
+static inline void look_again(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+/* The next round's number; the same one at the end of the team. */
+static unsigned int await_round(struct tv_parallel *team, unsigned int seen)
+{
+	for (unsigned int i = 0; i < LOOKS; i++) {
+		if (atomic_load(&team->rounds) != seen || atomic_load(&team->stop))
+			return atomic_load(&team->rounds);
+		look_again();
+	}
+	pthread_mutex_lock(&team->lock);
+	atomic_fetch_add(&team->sleepers, 1);
+	while (atomic_load(&team->rounds) == seen && !atomic_load(&team->stop))
+		pthread_cond_wait(&team->begun, &team->lock);
+	atomic_fetch_sub(&team->sleepers, 1);
+	pthread_mutex_unlock(&team->lock);
+	return atomic_load(&team->rounds);
+}
+
+static bool enter(struct tv_parallel *team)
+{
+	unsigned int gate = atomic_load(&team->gate);
+
+	while (gate & OPEN)
+		if (atomic_compare_exchange_weak(&team->gate, &gate, gate + 1))
+			return true;
+	return false;
+}
+
+static void leave(struct tv_parallel *team)
+{
+	/* Either this sees that the caller sleeps, or the caller that nobody is inside. */
+	if (atomic_fetch_sub(&team->gate, 1) != 1 || !atomic_load(&team->awaited))
+		return;
+	pthread_mutex_lock(&team->lock);
+	pthread_cond_signal(&team->left);
+	pthread_mutex_unlock(&team->lock);
+}
+
+static void *serve(void *userdata)
+{
+	struct member *member = userdata;
+	struct tv_parallel *team = member->team;
+	unsigned int round = 0;
+
+	while (!atomic_load(&team->stop)) {
+		round = await_round(team, round);
+		/* A loop may be over before this one has seen that it began. */
+		if (!enter(team))
+			continue;
+		run_items(team->loop, member->number);
+		leave(team);
+	}
+	return NULL;
+}
+
+static void shut(struct tv_parallel *team)
+{
+	atomic_fetch_and(&team->gate, ~OPEN);
+	for (unsigned int i = 0; i < LOOKS; i++) {
+		if (!atomic_load(&team->gate))
+			return;
+		look_again();
+	}
+	pthread_mutex_lock(&team->lock);
+	atomic_store(&team->awaited, true);
+	while (atomic_load(&team->gate))
+		pthread_cond_wait(&team->left, &team->lock);
+	atomic_store(&team->awaited, false);
+	pthread_mutex_unlock(&team->lock);
+}
+
+static void wake(struct tv_parallel *team)
+{
+	pthread_mutex_lock(&team->lock);
+	pthread_cond_broadcast(&team->begun);
+	pthread_mutex_unlock(&team->lock);
+}
+
+int tv_parallel_new(unsigned int threads, struct tv_parallel **ret, struct tv_error *error)
+{
+	struct tv_parallel *team = calloc(1, sizeof(*team));
+	sigset_t all, before;
+
+	if (!team)
+		return tv_error_oom(error);
+	if (threads == 0)
+		threads = tv_parallel_threads();
+	team->members = calloc(threads, sizeof(*team->members));
+	if (!team->members) {
+		free(team);
+		return tv_error_oom(error);
+	}
+	pthread_mutex_init(&team->lock, NULL);
+	pthread_cond_init(&team->begun, NULL);
+	pthread_cond_init(&team->left, NULL);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	while (team->count < threads - 1) {
+		struct member *member = &team->members[team->count];
+
+		*member = (struct member){ .team = team, .number = team->count + 1 };
+		if (pthread_create(&member->thread, NULL, serve, member) != 0)
+			break;
+		team->count++;
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	*ret = team;
 	return 0;
+}
+
+void tv_parallel_free(struct tv_parallel *team)
+{
+	if (!team)
+		return;
+	atomic_store(&team->stop, true);
+	wake(team);
+	for (unsigned int i = 0; i < team->count; i++)
+		pthread_join(team->members[i].thread, NULL);
+	pthread_cond_destroy(&team->left);
+	pthread_cond_destroy(&team->begun);
+	pthread_mutex_destroy(&team->lock);
+	free(team->members);
+	free(team);
+}
+
+unsigned int tv_parallel_workers(const struct tv_parallel *team)
+{
+	return team ? team->count + 1 : 1;
+}
+
+int tv_parallel_run(struct tv_parallel *team, size_t total, tv_parallel_item item, void *userdata,
+		    struct tv_error *error)
+{
+	struct loop loop = { .total = total, .item = item, .userdata = userdata };
+
+	if (tv_parallel_workers(team) == 1 || total < 2)
+		return run_here(total, item, NULL, userdata, error);
+	pthread_mutex_init(&loop.lock, NULL);
+	pthread_cond_init(&loop.progressed, NULL);
+	team->loop = &loop;
+	atomic_store(&team->gate, OPEN);
+	atomic_fetch_add(&team->rounds, 1);
+	if (atomic_load(&team->sleepers))
+		wake(team);
+	run_items(&loop, 0);
+	shut(team);
+	pthread_cond_destroy(&loop.progressed);
+	pthread_mutex_destroy(&loop.lock);
+	return loop_outcome(&loop, error);
 }

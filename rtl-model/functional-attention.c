@@ -4,32 +4,50 @@
 
 #include "rtl-model/functional-private.h"
 
+struct heads {
+	const struct tv_execution *execution;
+	uint32_t count; /* of an image */
+	struct tv_attention_memory *memory; /* of each worker */
+};
+
+static int run_head(size_t index, unsigned int worker, void *userdata, struct tv_error *error)
+{
+	const struct heads *heads = userdata;
+	const struct tv_execution *execution = heads->execution;
+	const struct tv_command *command = execution->command;
+	const uint32_t tokens = (uint32_t)command->height * command->width;
+	const size_t h = index % heads->count, first = index / heads->count * tokens;
+	const struct tv_attention head = {
+		.record = &execution->parameters->heads[h],
+		.input =
+			execution->input + first * command->input.pitch + 3 * h * command->head_dim,
+		.input_pitch = command->input.pitch,
+		.output = execution->output + first * command->output.pitch + h * command->head_dim,
+		.output_pitch = command->output.pitch,
+		.tokens = tokens,
+		.dim = command->head_dim,
+		.memory = &heads->memory[worker],
+	};
+
+	if (tv_canceled(execution))
+		return -ECANCELED;
+	execution->kernels->attention(&head);
+	return 0;
+}
+
 int tv_execute_attention(const struct tv_execution *execution, struct tv_error *error)
 {
 	const struct tv_command *command = execution->command;
-	const uint32_t dim = command->head_dim, heads = command->out_channels / dim;
-	const uint32_t tokens = (uint32_t)command->height * command->width;
-	_cleanup_free_ struct tv_attention_memory *memory = malloc(sizeof(*memory));
-	struct tv_attention head = {
-		.input_pitch = command->input.pitch,
-		.output_pitch = command->output.pitch,
-		.tokens = tokens,
-		.dim = dim,
+	_cleanup_free_ struct tv_attention_memory *memory =
+		TV_NEW_ARRAY(struct tv_attention_memory, tv_parallel_workers(execution->team));
+	struct heads heads = {
+		.execution = execution,
+		.count = command->out_channels / command->head_dim,
 		.memory = memory,
 	};
 
 	if (!memory)
 		return tv_error_oom(error);
-	for (uint32_t image = 0; image < command->images; image++)
-		for (uint32_t h = 0; h < heads; h++) {
-			size_t first = (size_t)image * tokens;
-
-			if (tv_canceled(execution))
-				return -ECANCELED;
-			head.record = &execution->parameters->heads[h];
-			head.input = execution->input + first * head.input_pitch + 3 * h * dim;
-			head.output = execution->output + first * head.output_pitch + h * dim;
-			execution->kernels->attention(&head);
-		}
-	return 0;
+	return tv_parallel_run(execution->team, (size_t)command->images * heads.count, run_head,
+			       &heads, error);
 }

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * CONV, DEPTHWISE, SEPARABLE and CONV_POOL: tile after tile goes through all stages of the chain,
- * so that what lies between two stages stays small whatever the map's size.
+ * CONV, DEPTHWISE, SEPARABLE and CONV_POOL, in items that the threads of a team take.
+ *
+ * A map of many pixels is cut into tiles, and a tile goes through all stages of the chain, so that
+ * what lies between two stages stays small; blocks of weights are packed before. Where all pixels
+ * are one tile, and in front of a pool, an item is some blocks of output channels instead, and each
+ * is packed right before its use: there the weights are what there is much of.
  */
 #include <errno.h>
 #include <string.h>
@@ -13,19 +17,34 @@
 #define TILE_BYTES  131072u
 #define TILE_PIXELS 96u
 
+/* Blocks in an item at most. */
+#define ITEM_BLOCKS 4u
+
+/* A thread's own memory. */
+struct worker {
+	uint8_t *patches; /* of a tile, */
+	uint32_t gathered; /* of this one if not TV_NO_TILE */
+	int32_t *accumulators; /* of a tile's block */
+	uint8_t *between; /* [tile][channels]: what stage 0 hands to stage 1 */
+	struct tv_depthwise_memory memory;
+};
+
+#define TV_NO_TILE UINT32_MAX
+
 struct chain {
 	const struct tv_execution *execution;
 	const struct tv_command *command;
 	struct tv_map map;
+	uint32_t pixels; /* that a loop works on: all, or of a pool's image */
 	uint32_t tile; /* most pixels of one */
 	struct tv_depthwise_stage depthwise;
 	struct tv_dense_stage dense;
+	const uint8_t *dense_weights;
 	struct tv_epilogue epilogue[2];
 	uint8_t *outside; /* a pixel outside the map */
-	uint8_t *patches;
-	int32_t *accumulators; /* of a tile's block */
-	uint8_t *between; /* [tile][channels]: what stage 0 hands to stage 1 */
-	struct tv_depthwise_memory memory;
+	struct worker *workers;
+	unsigned int count; /* of them */
+	uint32_t first; /* pixel of the image that is pooled */
 	int32_t *sums; /* of CONV_POOL */
 };
 
@@ -34,13 +53,18 @@ static void chain_done(struct chain *chain)
 	tv_depthwise_done(&chain->depthwise);
 	tv_dense_done(&chain->dense);
 	free(chain->outside);
-	free(chain->patches);
-	free(chain->accumulators);
-	free(chain->between);
-	free(chain->memory.taps);
-	free(chain->memory.copied_taps);
-	free(chain->memory.copies);
 	free(chain->sums);
+	for (unsigned int i = 0; chain->workers && i < chain->count; i++) {
+		struct worker *worker = &chain->workers[i];
+
+		free(worker->patches);
+		free(worker->accumulators);
+		free(worker->between);
+		free(worker->memory.taps);
+		free(worker->memory.copied_taps);
+		free(worker->memory.copies);
+	}
+	free(chain->workers);
 }
 
 static bool begins_depthwise(const struct tv_command *command)
@@ -63,6 +87,13 @@ static size_t larger(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
+/* Whether items are blocks of channels. */
+static bool by_blocks(const struct chain *chain)
+{
+	return chain->command->opcode == TV_OP_CONV_POOL ||
+	       (chain->command->opcode == TV_OP_CONV && chain->pixels <= chain->tile);
+}
+
 /* In the input's own format, so that all pixels are read alike, and as long as a kernel may read.
  */
 static int make_outside(struct chain *chain, struct tv_error *error)
@@ -83,66 +114,85 @@ static int make_outside(struct chain *chain, struct tv_error *error)
 	return 0;
 }
 
-static int load_weights(struct chain *chain, struct tv_error *error)
+/* Tiles of about the same size, as many as the threads share evenly. */
+static void choose_tile(struct chain *chain)
 {
-	const struct tv_execution *execution = chain->execution;
 	const struct tv_command *command = chain->command;
-	const struct tv_weights_layout layout = tv_weights_layout(command);
-	const bool separable = command->opcode == TV_OP_SEPARABLE;
-	int r = 0;
+	size_t patch = chain->dense.pitch * chain->execution->kernels->element;
+	size_t between = larger(command->channels, command->out_channels);
+	size_t taps = chain->depthwise.taps * sizeof(*chain->workers->memory.taps);
+	size_t most = TILE_BYTES / larger(larger(patch, between), taps);
+	uint32_t tiles;
 
-	chain->epilogue[0] = tv_epilogue_of(execution, 0);
-	if (execution->parameters->channels[1])
-		chain->epilogue[1] = tv_epilogue_of(execution, 1);
-	if (begins_depthwise(command))
-		r = tv_depthwise_load(command, execution->kernels,
-				      execution->weights + layout.weights[0], &chain->epilogue[0],
-				      &chain->depthwise, error);
-	if (r >= 0 && has_dense(command))
-		r = tv_dense_load(command, execution->kernels, &chain->dense, error);
-	if (r < 0)
-		return r;
-	for (uint32_t b = 0; has_dense(command) && b < chain->dense.shape.blocks; b++)
-		tv_dense_pack(&chain->dense, execution->weights + layout.weights[separable],
-			      &chain->epilogue[separable], b);
-	return 0;
+	most = smaller(larger(most, 1), TILE_PIXELS);
+	tiles = tv_divide_up(chain->pixels, (uint32_t)most);
+	if (tiles > 1 || begins_depthwise(command))
+		tiles = tv_divide_up(tiles, chain->count) * chain->count;
+	chain->tile = tv_divide_up(chain->pixels, tiles);
 }
 
-static int make_memory(struct chain *chain, struct tv_error *error)
+static int make_worker(const struct chain *chain, struct worker *worker, struct tv_error *error)
 {
 	const struct tv_command *command = chain->command;
 	const struct tv_kernels *kernels = chain->execution->kernels;
 	size_t patch = chain->dense.pitch * kernels->element;
-	size_t between = larger(command->channels, command->out_channels);
-	size_t taps = (size_t)chain->depthwise.taps * sizeof(*chain->memory.taps);
+	size_t taps = (size_t)chain->depthwise.taps * chain->tile;
 
-	chain->tile = (uint32_t)smaller(
-		larger(TILE_BYTES / larger(larger(patch, between), taps), 1), TILE_PIXELS);
-	taps = (size_t)chain->depthwise.taps * chain->tile;
-	chain->patches = TV_NEW_ARRAY(uint8_t, chain->tile * patch + 1);
-	chain->between = TV_NEW_ARRAY(uint8_t, chain->tile * between);
-	chain->accumulators =
+	worker->gathered = TV_NO_TILE;
+	worker->patches = TV_NEW_ARRAY(uint8_t, chain->tile * patch + 1);
+	worker->between = TV_NEW_ARRAY(uint8_t, chain->tile * larger(command->channels,
+								     command->out_channels));
+	worker->accumulators =
 		TV_NEW_ARRAY(int32_t, larger(chain->tile, kernels->rows) * TV_BLOCK_OUTPUTS);
-	chain->memory.taps = TV_NEW_ARRAY(const uint8_t *, taps + 1);
-	chain->memory.copied_taps = TV_NEW_ARRAY(const uint8_t *, taps + 1);
-	chain->memory.copies = TV_NEW_ARRAY(uint8_t, taps * TV_BLOCK_OUTPUTS + 1);
-	chain->sums = calloc(command->out_channels, sizeof(*chain->sums));
-	chain->memory.accumulators = chain->accumulators;
-	if (!chain->patches || !chain->between || !chain->accumulators || !chain->memory.taps ||
-	    !chain->memory.copied_taps || !chain->memory.copies || !chain->sums)
+	worker->memory.taps = TV_NEW_ARRAY(const uint8_t *, taps + 1);
+	worker->memory.copied_taps = TV_NEW_ARRAY(const uint8_t *, taps + 1);
+	worker->memory.copies = TV_NEW_ARRAY(uint8_t, taps * TV_BLOCK_OUTPUTS + 1);
+	worker->memory.accumulators = worker->accumulators;
+	if (!worker->patches || !worker->between || !worker->accumulators || !worker->memory.taps ||
+	    !worker->memory.copied_taps || !worker->memory.copies)
 		return tv_error_oom(error);
 	return 0;
 }
 
 static int chain_load(struct chain *chain, struct tv_error *error)
 {
+	const struct tv_execution *execution = chain->execution;
+	const struct tv_command *command = chain->command;
+	const struct tv_weights_layout layout = tv_weights_layout(command);
 	int r = make_outside(chain, error);
 
-	if (r >= 0)
-		r = load_weights(chain, error);
-	if (r >= 0)
-		r = make_memory(chain, error);
+	chain->epilogue[0] = tv_epilogue_of(execution, 0);
+	if (execution->parameters->channels[1])
+		chain->epilogue[1] = tv_epilogue_of(execution, 1);
+	if (r >= 0 && begins_depthwise(command))
+		r = tv_depthwise_load(command, execution->kernels,
+				      execution->weights + layout.weights[0], &chain->epilogue[0],
+				      &chain->depthwise, error);
+	if (r < 0)
+		return r;
+	if (has_dense(command))
+		tv_dense_describe(command, execution->kernels, &chain->dense);
+	chain->dense_weights =
+		execution->weights + layout.weights[command->opcode == TV_OP_SEPARABLE];
+	chain->workers = calloc(chain->count, sizeof(*chain->workers));
+	chain->sums = calloc(command->out_channels, sizeof(*chain->sums));
+	if (!chain->workers || !chain->sums)
+		return tv_error_oom(error);
+	choose_tile(chain);
+	for (unsigned int i = 0; i < chain->count && r >= 0; i++)
+		r = make_worker(chain, &chain->workers[i], error);
+	/* Of all blocks, or of those that are worked on. */
+	if (r >= 0 && has_dense(command))
+		r = tv_dense_allocate(&chain->dense,
+				      by_blocks(chain) ? chain->count : chain->dense.shape.blocks,
+				      error);
 	return r;
+}
+
+static int run_items(struct chain *chain, uint32_t count, tv_parallel_item item,
+		     struct tv_error *error)
+{
+	return tv_parallel_run(chain->execution->team, count, item, chain, error);
 }
 
 /* Where a pixel of the command's output lies. */
@@ -151,22 +201,131 @@ static uint8_t *output_pixel(const struct chain *chain, uint32_t pixel)
 	return chain->execution->output + (size_t)pixel * chain->command->output.pitch;
 }
 
-static void run_dense(const struct chain *chain, unsigned int stage, const struct tv_map *map,
-		      const struct tv_tile *read, const struct tv_tile *tile, uint8_t *output,
-		      size_t pitch)
+/* Tile number index of those that the loop works on. */
+static struct tv_tile tile_of(const struct chain *chain, uint32_t index)
 {
-	tv_dense_gather(&chain->dense, map, read, chain->patches);
+	uint32_t at = index * chain->tile;
+
+	return (struct tv_tile){ chain->first + at,
+				 (uint32_t)smaller(chain->pixels - at, chain->tile) };
+}
+
+static void gather(const struct chain *chain, struct worker *worker, const struct tv_tile *tile)
+{
+	if (worker->gathered != tile->first)
+		tv_dense_gather(&chain->dense, &chain->map, tile, worker->patches);
+	worker->gathered = tile->first;
+}
+
+/* What stage 0 of two has put out, for the observer. */
+static void show(const struct chain *chain, const struct worker *worker, const struct tv_tile *tile,
+		 uint32_t first, uint32_t count)
+{
+	const size_t channels = chain->epilogue[0].count;
+	int8_t *seen = chain->execution->seen;
+
+	for (uint32_t p = 0; seen && p < tile->count; p++)
+		memcpy(seen + (tile->first + p) * channels + first,
+		       worker->between + p * channels + first, count);
+}
+
+/* --- items of some blocks ------------------------------------------------------------------- */
+
+static void add_to_pool(struct chain *chain, const struct worker *worker,
+			const struct tv_block *block, uint32_t pixels)
+{
+	const uint8_t *pixel = worker->between + block->first;
+	int32_t sums[TV_BLOCK_OUTPUTS] = { 0 };
+
+	for (uint32_t p = 0; p < pixels; p++, pixel += chain->command->out_channels)
+		for (uint32_t c = 0; c < block->lanes; c++)
+			sums[c] += (int8_t)pixel[c];
+	for (uint32_t c = 0; c < block->lanes; c++)
+		chain->sums[block->first + c] += sums[c];
+}
+
+/* All tiles of a block whose weights lie at place in memory. */
+static void run_block(struct chain *chain, struct worker *worker, uint32_t b, uint32_t place)
+{
+	const struct tv_dense_stage *dense = &chain->dense;
+	const bool pool = chain->command->opcode == TV_OP_CONV_POOL;
+
+	tv_dense_pack(dense, chain->dense_weights, &chain->epilogue[0], b, place);
+	for (uint32_t i = 0; i < tv_divide_up(chain->pixels, chain->tile); i++) {
+		const struct tv_tile tile = tile_of(chain, i);
+
+		gather(chain, worker, &tile);
+		tv_dense_run(dense, worker->patches, &tile, b, place, &chain->epilogue[0],
+			     worker->accumulators,
+			     pool ? worker->between : output_pixel(chain, tile.first),
+			     pool ? chain->command->out_channels : chain->command->output.pitch);
+		if (!pool)
+			continue;
+		add_to_pool(chain, worker, &dense->blocks[place], tile.count);
+		show(chain, worker, &tile, dense->blocks[place].first, dense->blocks[place].lanes);
+	}
+}
+
+static int run_blocks(size_t index, unsigned int number, void *userdata, struct tv_error *error)
+{
+	struct chain *chain = userdata;
+	uint32_t end = (uint32_t)smaller(chain->dense.shape.blocks, (index + 1) * ITEM_BLOCKS);
+
+	for (uint32_t b = (uint32_t)index * ITEM_BLOCKS; b < end; b++) {
+		if (tv_canceled(chain->execution))
+			return -ECANCELED;
+		run_block(chain, &chain->workers[number], b, number);
+	}
+	return 0;
+}
+
+static int run_pool(struct chain *chain, struct tv_error *error)
+{
+	const struct tv_command *command = chain->command;
+	int r = 0;
+
+	for (uint32_t image = 0; image < command->images && r >= 0; image++) {
+		chain->first = image * chain->pixels;
+		memset(chain->sums, 0, command->out_channels * sizeof(*chain->sums));
+		r = run_items(chain, tv_divide_up(chain->dense.shape.blocks, ITEM_BLOCKS),
+			      run_blocks, error);
+		tv_epilogue_pixel(&chain->epilogue[1], chain->sums, image,
+				  output_pixel(chain, image));
+	}
+	return r;
+}
+
+/* --- items of a tile ------------------------------------------------------------------------ */
+
+static int pack_blocks(size_t index, unsigned int number, void *userdata, struct tv_error *error)
+{
+	const struct chain *chain = userdata;
+	uint32_t end = (uint32_t)smaller(chain->dense.shape.blocks, (index + 1) * ITEM_BLOCKS);
+	bool separable = chain->command->opcode == TV_OP_SEPARABLE;
+
+	for (uint32_t b = (uint32_t)index * ITEM_BLOCKS; b < end; b++)
+		tv_dense_pack(&chain->dense, chain->dense_weights, &chain->epilogue[separable], b,
+			      b);
+	return 0;
+}
+
+/* The stage's output is the command's. */
+static void run_dense(const struct chain *chain, const struct worker *worker, unsigned int stage,
+		      const struct tv_tile *tile)
+{
 	for (uint32_t b = 0; b < chain->dense.shape.blocks; b++)
-		tv_dense_run(&chain->dense, chain->patches, tile, b, &chain->epilogue[stage],
-			     chain->accumulators, output, pitch);
+		tv_dense_run(&chain->dense, worker->patches, tile, b, b, &chain->epilogue[stage],
+			     worker->accumulators, output_pixel(chain, tile->first),
+			     chain->command->output.pitch);
 }
 
 /* The 1x1 convolution of what stage 0 left between. */
-static void run_pointwise(const struct chain *chain, const struct tv_tile *tile)
+static void run_pointwise(const struct chain *chain, const struct worker *worker,
+			  const struct tv_tile *tile)
 {
 	const uint32_t channels = chain->command->channels;
 	const struct tv_map map = {
-		.data = chain->between,
+		.data = worker->between,
 		.pitch = channels,
 		.height = 1,
 		.width = tile->count,
@@ -176,76 +335,46 @@ static void run_pointwise(const struct chain *chain, const struct tv_tile *tile)
 	};
 	const struct tv_tile all = { .count = tile->count };
 
-	run_dense(chain, 1, &map, &all, tile, output_pixel(chain, tile->first),
-		  chain->command->output.pitch);
+	tv_dense_gather(&chain->dense, &map, &all, worker->patches);
+	run_dense(chain, worker, 1, tile);
 }
 
-static void add_to_pool(const struct chain *chain, const struct tv_tile *tile)
+static int run_tile(size_t index, unsigned int number, void *userdata, struct tv_error *error)
 {
-	const uint32_t channels = chain->command->out_channels;
-	const uint8_t *pixel = chain->between;
+	const struct chain *chain = userdata;
+	const struct tv_tile tile = tile_of(chain, (uint32_t)index);
+	struct worker *worker = &chain->workers[number];
 
-	for (uint32_t p = 0; p < tile->count; p++, pixel += channels)
-		for (uint32_t c = 0; c < channels; c++)
-			chain->sums[c] += (int8_t)pixel[c];
-}
-
-static void run_tile(const struct chain *chain, const struct tv_tile *tile)
-{
-	const struct tv_command *command = chain->command;
-	const bool last = !chain->execution->parameters->channels[1];
-	uint8_t *output = last ? output_pixel(chain, tile->first) : chain->between;
-	const size_t pitch = last ? command->output.pitch : chain->epilogue[0].count;
-
-	if (begins_depthwise(command))
-		tv_depthwise_run(&chain->depthwise, &chain->map, tile, &chain->epilogue[0],
-				 &chain->memory, output, pitch);
-	else
-		run_dense(chain, 0, &chain->map, tile, tile, output, pitch);
-	if (chain->execution->seen && !last)
-		memcpy(chain->execution->seen + tile->first * pitch, chain->between,
-		       tile->count * pitch);
-	if (command->opcode == TV_OP_SEPARABLE)
-		run_pointwise(chain, tile);
-	else if (command->opcode == TV_OP_CONV_POOL)
-		add_to_pool(chain, tile);
-}
-
-/* So many pixels from first on. */
-static int run_pixels(const struct chain *chain, uint32_t first, uint32_t count)
-{
-	for (uint32_t p = 0; p < count; p += chain->tile) {
-		const struct tv_tile tile = { first + p,
-					      (uint32_t)smaller(count - p, chain->tile) };
-
-		if (tv_canceled(chain->execution))
-			return -ECANCELED;
-		run_tile(chain, &tile);
+	if (tv_canceled(chain->execution))
+		return -ECANCELED;
+	switch (chain->command->opcode) {
+	case TV_OP_SEPARABLE:
+		tv_depthwise_run(&chain->depthwise, &chain->map, &tile, &chain->epilogue[0],
+				 &worker->memory, worker->between, chain->command->channels);
+		show(chain, worker, &tile, 0, chain->command->channels);
+		run_pointwise(chain, worker, &tile);
+		break;
+	case TV_OP_DEPTHWISE:
+		tv_depthwise_run(&chain->depthwise, &chain->map, &tile, &chain->epilogue[0],
+				 &worker->memory, output_pixel(chain, tile.first),
+				 chain->command->output.pitch);
+		break;
+	default:
+		gather(chain, worker, &tile);
+		run_dense(chain, worker, 0, &tile);
 	}
 	return 0;
-}
-
-static int run_pool(struct chain *chain)
-{
-	const struct tv_command *command = chain->command;
-	const uint32_t pixels = chain->map.out_height * chain->map.out_width;
-	int r = 0;
-
-	for (uint32_t image = 0; image < command->images && r >= 0; image++) {
-		memset(chain->sums, 0, command->out_channels * sizeof(*chain->sums));
-		r = run_pixels(chain, image * pixels, pixels);
-		tv_epilogue_pixel(&chain->epilogue[1], chain->sums, image,
-				  output_pixel(chain, image));
-	}
-	return r;
 }
 
 int tv_execute_convolution(const struct tv_execution *execution, struct tv_error *error)
 {
 	const struct tv_command *command = execution->command;
+	const bool pool = command->opcode == TV_OP_CONV_POOL;
 	_cleanup_(chain_done) struct chain chain = {
 		.execution = execution,
 		.command = command,
+		.count = tv_parallel_workers(execution->team),
+		.pixels = tv_map_pixels(command) / (pool ? command->images : 1),
 		.map = {
 			.data = execution->input,
 			.pitch = command->input.pitch,
@@ -258,10 +387,18 @@ int tv_execute_convolution(const struct tv_execution *execution, struct tv_error
 		},
 	};
 	int r = chain_load(&chain, error);
+	uint32_t packs;
 
 	if (r < 0)
 		return r;
-	if (command->opcode == TV_OP_CONV_POOL)
-		return run_pool(&chain);
-	return run_pixels(&chain, 0, tv_map_pixels(command));
+	if (pool)
+		return run_pool(&chain, error);
+	packs = tv_divide_up(chain.dense.shape.blocks, ITEM_BLOCKS);
+	if (by_blocks(&chain))
+		return run_items(&chain, packs, run_blocks, error);
+	if (has_dense(command))
+		r = run_items(&chain, packs, pack_blocks, error);
+	if (r >= 0)
+		r = run_items(&chain, tv_divide_up(chain.pixels, chain.tile), run_tile, error);
+	return r;
 }

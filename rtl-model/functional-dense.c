@@ -5,30 +5,31 @@
 
 #include "rtl-model/functional-private.h"
 
-int tv_dense_load(const struct tv_command *command, const struct tv_kernels *kernels,
-		  struct tv_dense_stage *ret, struct tv_error *error)
+void tv_dense_describe(const struct tv_command *command, const struct tv_kernels *kernels,
+		       struct tv_dense_stage *ret)
 {
 	struct tv_dense_stage dense = {
 		.kernels = kernels,
 		.shape = tv_dense_of(command),
 		.stage = &command->stage[command->opcode == TV_OP_SEPARABLE],
 	};
-	size_t size;
 
 	dense.units = tv_divide_up(dense.shape.reduction, kernels->unit);
 	dense.padded = dense.units * kernels->unit;
 	dense.pitch = (size_t)dense.shape.groups * dense.padded;
 	dense.panel = (size_t)dense.padded * TV_BLOCK_OUTPUTS * kernels->element;
 	dense.panel = (dense.panel + TV_KERNEL_ALIGNMENT - 1) & -(size_t)TV_KERNEL_ALIGNMENT;
-	if (!__builtin_mul_overflow(dense.panel, dense.shape.blocks, &size))
-		dense.weights = aligned_alloc(TV_KERNEL_ALIGNMENT, size);
-	dense.blocks = TV_NEW_ARRAY(struct tv_block, dense.shape.blocks);
-	if (!dense.weights || !dense.blocks) {
-		tv_dense_done(&dense);
-		return tv_error_oom(error);
-	}
 	*ret = dense;
-	return 0;
+}
+
+int tv_dense_allocate(struct tv_dense_stage *dense, uint32_t places, struct tv_error *error)
+{
+	size_t size;
+
+	if (!__builtin_mul_overflow(dense->panel, places, &size))
+		dense->weights = aligned_alloc(TV_KERNEL_ALIGNMENT, size);
+	dense->blocks = TV_NEW_ARRAY(struct tv_block, places);
+	return dense->weights && dense->blocks ? 0 : tv_error_oom(error);
 }
 
 void tv_dense_done(struct tv_dense_stage *dense)
@@ -38,7 +39,7 @@ void tv_dense_done(struct tv_dense_stage *dense)
 }
 
 void tv_dense_pack(const struct tv_dense_stage *dense, const uint8_t *weights,
-		   const struct tv_epilogue *epilogue, uint32_t b)
+		   const struct tv_epilogue *epilogue, uint32_t b, uint32_t place)
 {
 	const struct tv_dense *shape = &dense->shape;
 	uint32_t of_group = shape->blocks / shape->groups, in_group = b % of_group;
@@ -49,10 +50,10 @@ void tv_dense_pack(const struct tv_dense_stage *dense, const uint8_t *weights,
 	int32_t sums[TV_BLOCK_OUTPUTS];
 
 	dense->kernels->pack(weights + at, stride, shape->reduction,
-			     dense->weights + b * dense->panel, sums);
+			     dense->weights + place * dense->panel, sums);
 	tv_epilogue_block(epilogue, dense->kernels, first,
 			  left < TV_BLOCK_OUTPUTS ? left : TV_BLOCK_OUTPUTS,
-			  dense->kernels->flip ? sums : NULL, &dense->blocks[b]);
+			  dense->kernels->flip ? sums : NULL, &dense->blocks[place]);
 }
 
 /* What a group of a pixel's channels reads, to one row. */
@@ -111,12 +112,13 @@ void tv_dense_gather(const struct tv_dense_stage *dense, const struct tv_map *ma
 }
 
 void tv_dense_run(const struct tv_dense_stage *dense, const uint8_t *patches,
-		  const struct tv_tile *tile, uint32_t b, const struct tv_epilogue *epilogue,
-		  int32_t *accumulators, uint8_t *output, size_t pitch)
+		  const struct tv_tile *tile, uint32_t b, uint32_t place,
+		  const struct tv_epilogue *epilogue, int32_t *accumulators, uint8_t *output,
+		  size_t pitch)
 {
 	const struct tv_kernels *kernels = dense->kernels;
-	const struct tv_block *block = &dense->blocks[b];
-	const uint8_t *weights = dense->weights + b * dense->panel;
+	const struct tv_block *block = &dense->blocks[place];
+	const uint8_t *weights = dense->weights + place * dense->panel;
 	const size_t row = dense->pitch * kernels->element;
 	/* Nearly the same number each time: few rows at once take longer. */
 	const uint32_t times = tv_divide_up(tile->count, kernels->rows);

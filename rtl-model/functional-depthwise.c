@@ -3,27 +3,22 @@
 
 #include "rtl-model/functional-private.h"
 
-/* The weight of a tap and of a block's channel; 0 for those that are not there. */
-static int16_t weight(const struct tv_depthwise_stage *depthwise, const uint8_t *weights,
-		      uint32_t channel, uint32_t tap)
+static void pack_block(const struct tv_depthwise_stage *depthwise, const uint8_t *weights,
+		       uint32_t first, int16_t *ret)
 {
-	if (channel >= depthwise->channels || tap >= depthwise->taps)
-		return 0;
-	return (int8_t)weights[tv_depthwise_weight(depthwise->stage->kernel, channel, tap)];
-}
+	const uint32_t kernel = depthwise->stage->kernel, together = depthwise->kernels->together;
 
-static void pack(const struct tv_depthwise_stage *depthwise, const uint8_t *weights)
-{
-	const struct tv_kernels *kernels = depthwise->kernels;
-	int16_t *to = depthwise->weights;
+	memset(ret, 0, depthwise->panel * sizeof(*ret));
+	for (uint32_t i = 0; i < TV_BLOCK_OUTPUTS; i++) {
+		uint32_t channel = first + depthwise->kernels->order[i];
+		const uint8_t *from = weights + tv_depthwise_weight(kernel, channel, 0);
 
-	for (uint32_t b = 0; b < depthwise->blocks_count; b++)
-		for (uint32_t tap = 0; tap < depthwise->taps; tap += kernels->together)
-			for (uint32_t i = 0; i < TV_BLOCK_OUTPUTS; i++)
-				for (uint32_t t = 0; t < kernels->together; t++)
-					*to++ = weight(depthwise, weights,
-						       b * TV_BLOCK_OUTPUTS + kernels->order[i],
-						       tap + t);
+		if (channel >= depthwise->channels)
+			continue;
+		for (uint32_t tap = 0; tap < depthwise->taps; tap++)
+			ret[(tap / together * TV_BLOCK_OUTPUTS + i) * together + tap % together] =
+				(int8_t)from[tap * TV_LANE_INPUTS];
+	}
 }
 
 int tv_depthwise_load(const struct tv_command *command, const struct tv_kernels *kernels,
@@ -47,10 +42,10 @@ int tv_depthwise_load(const struct tv_command *command, const struct tv_kernels 
 		tv_depthwise_done(&depthwise);
 		return tv_error_oom(error);
 	}
-	pack(&depthwise, weights);
 	for (uint32_t b = 0; b < depthwise.blocks_count; b++) {
 		uint32_t first = b * TV_BLOCK_OUTPUTS, left = depthwise.channels - first;
 
+		pack_block(&depthwise, weights, first, depthwise.weights + b * depthwise.panel);
 		tv_epilogue_block(epilogue, kernels, first,
 				  left < TV_BLOCK_OUTPUTS ? left : TV_BLOCK_OUTPUTS, NULL,
 				  &depthwise.blocks[b]);
@@ -68,13 +63,23 @@ void tv_depthwise_done(struct tv_depthwise_stage *depthwise)
 static void find_taps(const struct tv_depthwise_stage *depthwise, const struct tv_map *map,
 		      const struct tv_tile *tile, const uint8_t **ret)
 {
-	const struct tv_stage *stage = depthwise->stage;
+	const uint32_t kernel = depthwise->stage->kernel, stride = depthwise->stage->stride;
 	struct tv_place place = tv_place_of(map, tile->first);
 
-	for (uint32_t p = 0; p < tile->count; p++, tv_place_next(map, &place))
-		for (uint32_t ky = 0; ky < stage->kernel; ky++)
-			for (uint32_t kx = 0; kx < stage->kernel; kx++)
-				*ret++ = tv_map_pixel(map, stage, &place, ky, kx);
+	for (uint32_t p = 0; p < tile->count; p++, tv_place_next(map, &place)) {
+		/* Above or left of the map it wraps round. */
+		uint32_t y = place.y * stride - kernel / 2, x = place.x * stride - kernel / 2;
+		const size_t row = (size_t)place.image * map->height;
+
+		for (uint32_t ky = 0; ky < kernel; ky++, y++) {
+			const size_t first = (row + y) * map->width;
+
+			for (uint32_t kx = 0; kx < kernel; kx++)
+				*ret++ = y < map->height && x + kx < map->width ?
+						 map->data + (first + (x + kx)) * map->pitch :
+						 map->outside;
+		}
+	}
 }
 
 /* A kernel reads 16 int8: what has fewer channels, or other bytes, is copied. */

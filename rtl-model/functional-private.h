@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 
+#include "common/parallel.h"
 #include "rtl-model/command.h"
 #include "rtl-model/functional.h"
 #include "rtl-model/kernels.h"
@@ -50,6 +51,7 @@ struct tv_execution {
 	int8_t *seen;
 	const atomic_bool *cancel; /* of the job */
 	const struct tv_kernels *kernels;
+	struct tv_parallel *team; /* NULL: the caller alone */
 };
 
 /* To be asked so often that little time goes by in between, whatever the command's shape. */
@@ -165,25 +167,30 @@ struct tv_dense_stage {
 	const struct tv_stage *stage;
 	uint32_t units, padded; /* of a group's reduction, in elements */
 	size_t pitch; /* of patches, in elements */
-	uint8_t *weights; /* as the kernels have packed them, */
-	size_t panel; /* so many bytes a block */
-	struct tv_block *blocks; /* shape.blocks of them */
+	/* Places for blocks: weights as the kernels have packed them, panel bytes each, and
+	 * parameters. */
+	size_t panel;
+	uint8_t *weights;
+	struct tv_block *blocks;
 };
 
-/* Without weights: the blocks are packed one by one. */
-int tv_dense_load(const struct tv_command *command, const struct tv_kernels *kernels,
-		  struct tv_dense_stage *ret, struct tv_error *error);
+/* Without places. */
+void tv_dense_describe(const struct tv_command *command, const struct tv_kernels *kernels,
+		       struct tv_dense_stage *ret);
+int tv_dense_allocate(struct tv_dense_stage *dense, uint32_t places, struct tv_error *error);
+void tv_dense_done(struct tv_dense_stage *dense);
+/* Block b of those weights to a place. */
 void tv_dense_pack(const struct tv_dense_stage *dense, const uint8_t *weights,
-		   const struct tv_epilogue *epilogue, uint32_t b);
+		   const struct tv_epilogue *epilogue, uint32_t b, uint32_t place);
 /* The patches of a tile, which are count times pitch elements. */
 void tv_dense_gather(const struct tv_dense_stage *dense, const struct tv_map *map,
 		     const struct tv_tile *tile, uint8_t *ret);
-/* A block's channels of a tile. accumulators: [kernels->rows][16]; output: the tile's first pixel,
- * channel 0. */
+/* The channels of the block at a place, for a tile. accumulators: [kernels->rows][16]; output: the
+ * tile's first pixel, channel 0. */
 void tv_dense_run(const struct tv_dense_stage *dense, const uint8_t *patches,
-		  const struct tv_tile *tile, uint32_t b, const struct tv_epilogue *epilogue,
-		  int32_t *accumulators, uint8_t *output, size_t pitch);
-void tv_dense_done(struct tv_dense_stage *dense);
+		  const struct tv_tile *tile, uint32_t b, uint32_t place,
+		  const struct tv_epilogue *epilogue, int32_t *accumulators, uint8_t *output,
+		  size_t pitch);
 
 struct tv_depthwise_stage {
 	const struct tv_kernels *kernels;

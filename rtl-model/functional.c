@@ -7,6 +7,7 @@
 struct tv_functional {
 	struct tv_target target;
 	const struct tv_kernels *kernels;
+	struct tv_parallel *team; /* NULL: one thread */
 };
 
 /* A job in progress. */
@@ -34,12 +35,28 @@ int tv_functional_new(const struct tv_target *target, struct tv_functional **ret
 
 void tv_functional_free(struct tv_functional *machine)
 {
+	if (!machine)
+		return;
+	tv_parallel_free(machine->team);
 	free(machine);
 }
 
 void tv_functional_set_kernels(struct tv_functional *machine, const struct tv_kernels *kernels)
 {
 	machine->kernels = kernels;
+}
+
+int tv_functional_set_threads(struct tv_functional *machine, unsigned int threads,
+			      struct tv_error *error)
+{
+	struct tv_parallel *team = NULL;
+	int r = threads == 1 ? 0 : tv_parallel_new(threads, &team, error);
+
+	if (r < 0)
+		return r;
+	tv_parallel_free(machine->team);
+	machine->team = team;
+	return 0;
 }
 
 static uint8_t *address(const struct run *run, const struct tv_operand *operand)
@@ -148,6 +165,7 @@ static int run_command(struct run *run, struct tv_error *error)
 		.output = address(run, &command->output),
 		.cancel = run->job->cancel,
 		.kernels = run->machine->kernels,
+		.team = run->machine->team,
 	};
 	struct tv_bad_record bad;
 	int r;

@@ -39,7 +39,7 @@ struct tv_job {
 
 struct tv_functional;
 
-/* A machine of that target, with its on-chip memory; one thread's at a time. */
+/* A machine of that target, with its on-chip memory; it runs one job at a time. */
 int tv_functional_new(const struct tv_target *target, struct tv_functional **ret,
 		      struct tv_error *error);
 void tv_functional_free(struct tv_functional *machine);
@@ -49,6 +49,10 @@ TV_DEFINE_CLEANUP(struct tv_functional *, tv_functional_free)
  * the same. */
 struct tv_kernels;
 void tv_functional_set_kernels(struct tv_functional *machine, const struct tv_kernels *kernels);
+
+/* How many threads share the work of a job, from its making on one; 0: as many as processors. */
+int tv_functional_set_threads(struct tv_functional *machine, unsigned int threads,
+			      struct tv_error *error);
 
 /* Executes the job's program, which tv_program_decode() made of it, to its end. 0, with *ret saying
  * how it ended (a fault is an outcome, not an error); -ENOMEM if this machine ran out of memory,

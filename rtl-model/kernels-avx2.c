@@ -56,6 +56,7 @@ static void pack(const uint8_t *weights, size_t stride, uint32_t reduction, void
 		__m128i mask = _mm_set1_epi64x((long long)bits);
 		__m256i low[4], high[4];
 
+		ymm_prefetch_block(weights);
 		pack_half(weights, mask, low);
 		pack_half(weights + 32, mask, high);
 		for (uint32_t pair = 0; pair < pairs; pair++, to += 2 * TV_BLOCK_OUTPUTS) {

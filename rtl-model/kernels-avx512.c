@@ -44,6 +44,7 @@ static void pack(const uint8_t *weights, size_t stride, uint32_t reduction, void
 		__m512i high = _mm512_maskz_loadu_epi8(mask, weights + 64);
 		__m512i packed = _mm512_permutex2var_epi32(low, first, high);
 
+		ymm_prefetch_block(weights);
 		_mm512_storeu_si512(to, packed);
 		total = _mm512_dpbusd_epi32(total, ones, packed);
 		to += 64;

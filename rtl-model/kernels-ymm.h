@@ -110,6 +110,13 @@ static inline void v16_store_narrow(uint8_t *to, v16 a)
 	_mm_storeu_si128((__m128i *)to, bytes);
 }
 
+/* Blocks of a pass lie beside each other, so the processor sees no stream that it could follow. */
+static inline void ymm_prefetch_block(const uint8_t *weights)
+{
+	_mm_prefetch(weights + TV_BLOCK_STEP, _MM_HINT_T1);
+	_mm_prefetch(weights + TV_BLOCK_STEP + 64, _MM_HINT_T1);
+}
+
 #include "rtl-model/kernels-finish.h"
 
 /* sums + x * weights, of two taps */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How fast the functional model runs the programs of packages, as a whole and by kind of command,
- * on each kernel set that this processor has, beside the most multiply-accumulates that it can do
- * with results that are exact. All of it takes turns, so that a figure and what it is compared with
- * have seen the same machine; of each the median and the least are printed.
+ * on each kernel set that this processor has and on one thread and two, beside the most
+ * multiply-accumulates that it can do with results that are exact. All of it takes turns, so that a
+ * figure and what it is compared with have seen the same machine; of each the median and the least
+ * are printed. One thread's time is its processor time: others may be running.
  *
  *	bench-functional [-r ROUNDS] [-k KERNELS] PACKAGE...
  */
@@ -19,19 +20,12 @@
 #include "rtl-model/kernels.h"
 #include "tests/bench/peak.h"
 
-#define ROUNDS_MAX  1000
-#define KERNELS_MAX 4
-#define REPETITIONS 8 /* of a single command */
-#define KIND_SIZE   32
-#define KINDS_MAX   16
-
-static uint64_t clock_ns(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
-}
+#define ROUNDS_MAX   1000
+#define MACHINES_MAX 8
+#define THREADS_MAX  2
+#define REPETITIONS  8 /* of a single command */
+#define KIND_SIZE    32
+#define KINDS_MAX    16
 
 static void must(int r, const struct tv_error *error)
 {
@@ -77,10 +71,25 @@ struct bench {
 	const struct tv_target *target;
 	struct tv_job job;
 	struct tv_program *program;
-	const struct tv_kernels *kernels[KERNELS_MAX];
-	struct tv_functional *machines[KERNELS_MAX]; /* one for each */
+	const struct tv_kernels *kernels[MACHINES_MAX];
+	unsigned int threads[MACHINES_MAX];
+	struct tv_functional *machines[MACHINES_MAX]; /* of those */
 	unsigned int count;
 };
+
+static void add_machine(struct bench *bench, const struct tv_kernels *set, unsigned int threads)
+{
+	struct tv_functional **machine = &bench->machines[bench->count];
+	struct tv_error error = { 0 };
+
+	if (bench->count == MACHINES_MAX)
+		return;
+	must(tv_functional_new(bench->target, machine, &error), &error);
+	must(tv_functional_set_threads(*machine, threads, &error), &error);
+	tv_functional_set_kernels(*machine, set);
+	bench->kernels[bench->count] = set;
+	bench->threads[bench->count++] = threads;
+}
 
 static void prepare(struct bench *bench, const char *path, const char *kernels)
 {
@@ -111,14 +120,10 @@ static void prepare(struct bench *bench, const char *path, const char *kernels)
 	}
 	must(tv_program_decode(bench->target, bench->job.segments, 0, &bench->program, &error),
 	     &error);
-	for (unsigned int i = 0; (set = tv_kernels_get(i)) && bench->count < KERNELS_MAX; i++) {
-		if (kernels && strcmp(kernels, set->name) != 0)
-			continue;
-		must(tv_functional_new(bench->target, &bench->machines[bench->count], &error),
-		     &error);
-		tv_functional_set_kernels(bench->machines[bench->count], set);
-		bench->kernels[bench->count++] = set;
-	}
+	for (unsigned int i = 0; (set = tv_kernels_get(i)); i++)
+		if (!kernels || !strcmp(kernels, set->name))
+			for (unsigned int t = 1; t <= THREADS_MAX; t++)
+				add_machine(bench, set, t);
 	if (!bench->count) {
 		fprintf(stderr, "bench-functional: no kernels '%s' on this processor\n", kernels);
 		exit(1);
@@ -128,7 +133,9 @@ static void prepare(struct bench *bench, const char *path, const char *kernels)
 /* Milliseconds of a job. */
 static double run(struct bench *bench, unsigned int machine, const struct tv_program *program)
 {
-	uint64_t begun = clock_ns();
+	const clockid_t clock = bench->threads[machine] > 1 ? CLOCK_MONOTONIC :
+							      CLOCK_THREAD_CPUTIME_ID;
+	uint64_t begun = peak_clock(clock);
 	struct tv_record record;
 	struct tv_error error = { 0 };
 
@@ -138,7 +145,7 @@ static double run(struct bench *bench, unsigned int machine, const struct tv_pro
 		fprintf(stderr, "bench-functional: command %u: %s\n", record.command, record.why);
 		exit(1);
 	}
-	return (double)(clock_ns() - begun) / 1e6;
+	return (double)(peak_clock(clock) - begun) / 1e6;
 }
 
 /* --- by kind -------------------------------------------------------------------------------- */
@@ -157,7 +164,7 @@ static void kind_of(const struct tv_command *command, char *ret)
 
 struct kind {
 	char name[KIND_SIZE];
-	double ms[KERNELS_MAX];
+	double ms[MACHINES_MAX];
 	uint64_t macs;
 };
 
@@ -209,15 +216,15 @@ static void run_kinds(struct bench *bench)
 	for (unsigned int i = 0; i < count; i++) {
 		printf("  %-22s %6.1f MMACs", kinds[i].name, (double)kinds[i].macs / 1e6);
 		for (unsigned int m = 0; m < bench->count; m++)
-			printf("  %8.3f ms (%3.0f GMAC/s)", kinds[i].ms[m],
-			       (double)kinds[i].macs / kinds[i].ms[m] / 1e6);
+			printf("  %s %u: %.3f ms", bench->kernels[m]->name, bench->threads[m],
+			       kinds[i].ms[m]);
 		putchar('\n');
 	}
 }
 
 static void run_package(const char *path, const char *kernels, unsigned int rounds)
 {
-	struct series jobs[KERNELS_MAX] = { 0 }, peaks[PEAKS] = { 0 };
+	struct series jobs[MACHINES_MAX] = { 0 }, peaks[PEAKS] = { 0 };
 	struct bench bench;
 	double macs;
 
@@ -238,9 +245,12 @@ static void run_package(const char *path, const char *kernels, unsigned int roun
 			printf("  peak %-22s median %7.1f GMAC/s: %6.3f ms\n", peak_names[p],
 			       median(&peaks[p]), macs / median(&peaks[p]) / 1e6);
 	for (unsigned int m = 0; m < bench.count; m++) {
-		printf("  ours %-22s median %7.3f ms, least %7.3f ms", bench.kernels[m]->name,
+		printf("  ours %-9s %u thread%s       median %7.3f ms, least %7.3f ms",
+		       bench.kernels[m]->name, bench.threads[m], bench.threads[m] > 1 ? "s" : " ",
 		       median(&jobs[m]), least(&jobs[m]));
-		for (unsigned int p = 0; p < PEAKS; p++)
+		if (bench.threads[m] > 1)
+			printf(": %.2f times as fast", median(&jobs[m - 1]) / median(&jobs[m]));
+		for (unsigned int p = 0; p < PEAKS && bench.threads[m] == 1; p++)
 			if (peak_present(p))
 				printf(", %.2f x %s",
 				       median(&jobs[m]) * median(&peaks[p]) * 1e6 / macs,

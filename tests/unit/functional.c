@@ -89,6 +89,8 @@ static void run_model(struct bench *bench, tv_functional_observer observer)
 	r = tv_functional_new(world->target, &machine, &error);
 	tv_assert_ok(r, error);
 	tv_functional_set_kernels(machine, bench->kernels);
+	r = tv_functional_set_threads(machine, world->random % 4 ? 1 : 3, &error);
+	tv_assert_ok(r, error);
 	r = tv_functional_run(machine, &job, &bench->record, &error);
 	tv_assert_ok(r, error);
 }

@@ -10,10 +10,13 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/unit/unit.h"
 
-enum { ITEMS = 50000 }; /* enough that workers get in each other's way */
+enum {
+	ITEMS = 50000
+}; /* enough that workers get in each other's way */
 
 struct record {
 	pthread_t caller;
@@ -248,6 +251,82 @@ START_TEST(does_without_threads)
 }
 END_TEST
 
+/* --- teams ---------------------------------------------------------------------------------- */
+
+/* Loops of all lengths, one right after the other, and after pauses in which members sleep. */
+START_TEST(team_runs_every_item_once)
+{
+	_cleanup_(tv_parallel_freep) struct tv_parallel *team = NULL;
+	const unsigned int threads = thread_counts[_i];
+	struct record record = { .threads = threads };
+	struct tv_error error = { 0 };
+	unsigned int loops = 0;
+	int r = tv_parallel_new(threads, &team, &error);
+
+	tv_assert_ok(r, error);
+	ck_assert_uint_eq(tv_parallel_workers(team), threads);
+	for (size_t total = 0; total < 200; total++, loops++) {
+		if (total % 50 == 0)
+			usleep(2000);
+		r = tv_parallel_run(team, total, run_item, &record, &error);
+		tv_assert_ok(r, error);
+		for (size_t i = 0; i < total; i++)
+			ck_assert_uint_eq(record.runs[i], total - i);
+	}
+	r = tv_parallel_run(team, ITEMS, run_item, &record, &error);
+	tv_assert_ok(r, error);
+	assert_runs(&record, 200, ITEMS, 1, 1);
+}
+END_TEST
+
+START_TEST(team_works_at_the_same_time)
+{
+	_cleanup_(tv_parallel_freep) struct tv_parallel *team = NULL;
+	struct tv_error error = { 0 };
+	pthread_barrier_t barrier;
+	int r = tv_parallel_new(4, &team, &error);
+
+	tv_assert_ok(r, error);
+	ck_assert_int_eq(pthread_barrier_init(&barrier, NULL, 4), 0);
+	ck_assert_int_eq(tv_parallel_run(team, 8, wait_for_all, &barrier, NULL), 0);
+	ck_assert_int_eq(tv_parallel_run(team, 8, wait_for_all, &barrier, NULL), 0);
+	pthread_barrier_destroy(&barrier);
+}
+END_TEST
+
+START_TEST(team_returns_the_lowest_failure)
+{
+	_cleanup_(tv_parallel_freep) struct tv_parallel *team = NULL;
+	struct tv_error error = { 0 };
+	int r = tv_parallel_new(thread_counts[_i], &team, &error);
+
+	tv_assert_ok(r, error);
+	for (unsigned int i = 0; i < 50; i++) {
+		struct record record = {
+			.threads = thread_counts[_i],
+			.first = 100,
+			.step = 7,
+		};
+
+		r = tv_parallel_run(team, 1000, run_item, &record, &error);
+		ck_assert_int_eq(r, -EBADMSG);
+		ck_assert_str_eq(error.text, "item 100 is bad");
+		assert_runs(&record, 0, 101, 1, 1);
+		error = (struct tv_error){ 0 };
+	}
+}
+END_TEST
+
+START_TEST(no_team_is_the_caller)
+{
+	struct record record = { .threads = 1 };
+
+	ck_assert_uint_eq(tv_parallel_workers(NULL), 1);
+	ck_assert_int_eq(tv_parallel_run(NULL, 100, run_item, &record, NULL), 0);
+	assert_runs(&record, 0, 100, 1, 1);
+}
+END_TEST
+
 START_TEST(counts_the_processors_it_may_use)
 {
 	cpu_set_t before, one;
@@ -280,6 +359,10 @@ int main(void)
 	tcase_add_test(parallel, begins_nothing_after_a_failure);
 	tcase_add_test(parallel, leaves_signals_to_the_caller);
 	tcase_add_test(parallel, does_without_threads);
+	tcase_add_loop_test(parallel, team_runs_every_item_once, 0, counts);
+	tcase_add_test(parallel, team_works_at_the_same_time);
+	tcase_add_loop_test(parallel, team_returns_the_lowest_failure, 0, counts);
+	tcase_add_test(parallel, no_team_is_the_caller);
 	tcase_add_test(parallel, counts_the_processors_it_may_use);
 	suite_add_tcase(suite, parallel);
 
