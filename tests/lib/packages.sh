@@ -5,6 +5,7 @@ declare -A packages=(
 	[base]="python3"
 	[build]="gcc libc6-dev meson ninja-build pkg-config ccache libjansson-dev nettle-dev
 		libpng-dev libjpeg62-turbo-dev libopenblas-dev libsystemd-dev"
+	[bus]="dbus-daemon"
 	[demo]="python3-pil fonts-dejavu-core"
 	# systemd: busctl and systemd-analyze, nothing of it runs.
 	[test]="check dbus-daemon systemd python3-dbus"
