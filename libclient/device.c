@@ -98,8 +98,12 @@ int triovit_device_self_test(struct triovit_device *device, struct triovit_error
 
 	r = tv_message_new(device->client, TV_BUS, device->info.path, TV_BUS_DEVICE, "SelfTest",
 			   &message, error);
-	if (r >= 0)
-		r = tv_client_ask(device->client, message, &reply, error);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_set_allow_interactive_authorization(message, 1);
+	if (r < 0)
+		return tv_fail_errno(error, r, "SelfTest");
+	r = tv_client_ask(device->client, message, &reply, error);
 	if (r < 0)
 		return r;
 	r = sd_bus_message_read(reply, "bs", &good, &text);

@@ -356,6 +356,8 @@ int triovit_model_publish(struct triovit_model *model, bool published, struct tr
 	if (r < 0)
 		return r;
 	r = sd_bus_message_append(message, "b", (int)published);
+	if (r >= 0)
+		r = sd_bus_message_set_allow_interactive_authorization(message, 1);
 	if (r < 0)
 		return tv_fail_errno(error, r, "Publish");
 	return tv_client_ask(model->client, message, &reply, error);

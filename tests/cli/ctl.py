@@ -8,6 +8,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import threading
 
 import tap
 from service import Bus, Running
@@ -19,6 +20,7 @@ IMAGES = tap.SOURCE / 'demo/images'
 STAR = IMAGES / 'star_checker/000007.png'
 DISK = IMAGES / 'disk_checker/000001.png'
 TOP = tempfile.TemporaryDirectory()
+PATIENCE = 240
 BRIDGE = '/usr/bin/systemd-stdio-bridge'
 
 
@@ -52,10 +54,14 @@ class Ctl:
         return tap.Result(program.command + [*arguments], done)
 
     def start(self, *arguments, **how):
-        """begins, with standard output to be read from"""
-        return subprocess.Popen(program.command + [*map(str, arguments), *self.where],
-                                **{'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE,
-                                   'text': True, **how})
+        """begins, with standard output to be read from, which ends after some minutes"""
+        process = subprocess.Popen(program.command + [*map(str, arguments), *self.where],
+                                   **{'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE,
+                                      'text': True, **how})
+        timer = threading.Timer(PATIENCE, process.kill)
+        timer.daemon = True
+        timer.start()
+        return process
 
 
 @contextlib.contextmanager

@@ -293,20 +293,31 @@ static inline int service_on_close(sd_bus_message *call, void *userdata, sd_bus_
 	return sd_bus_reply_method_return(call, "");
 }
 
-static inline int service_on_test(sd_bus_message *call, void *userdata, sd_bus_error *error)
+/* Calls that polkit is asked about: only the bus knows who asks, and a person may be asked. */
+static inline int service_check_asker(sd_bus_message *call, sd_bus_error *error)
 {
-	/* Only the bus knows who asks. */
 	if (sd_bus_message_get_bus(call) == service_peer)
 		return sd_bus_error_set(error, SERVICE_ERROR "UseBus", "not here");
+	if (sd_bus_message_get_allow_interactive_authorization(call) <= 0)
+		return sd_bus_error_set(error, SERVICE_ERROR "Other", "nobody can be asked");
+	return 0;
+}
+
+static inline int service_on_test(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+	int r = service_check_asker(call, error);
+
+	if (r < 0)
+		return r;
 	return sd_bus_reply_method_return(
 		call, "bs", strstr(sd_bus_message_get_path(call), "/1") == NULL, "a word");
 }
 
 static inline int service_on_publish(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
-	if (sd_bus_message_get_bus(call) == service_peer)
-		return sd_bus_error_set(error, SERVICE_ERROR "UseBus", "not here");
-	return sd_bus_reply_method_return(call, "");
+	int r = service_check_asker(call, error);
+
+	return r < 0 ? r : sd_bus_reply_method_return(call, "");
 }
 
 static inline int service_get(sd_bus *bus, const char *path, const char *interface,
