@@ -1,31 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <getopt.h>
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
-#include "common/parallel.h"
-#include "model/answer.h"
 #include "tools/sim-compare.h"
 
-#define LAYER_IMAGES 32
-
-/* What one thread needs for one image after the other. */
-struct worker {
-	struct tv_float_runner *floats;
-	struct tv_integer_runner *integers;
-	struct sim_layers *layers;
-	uint8_t *rgb;
-	float *logits;
-	int16_t *codes;
-};
-
-struct work {
-	struct sim_comparison comparison;
-	struct worker *workers;
+struct sim_compare_options {
+	const char *checkpoint, *model, *folder, *labels, *target;
+	unsigned int images, threads, layer_images;
+	uint64_t limit;
+	bool json, quiet, all_layers;
 };
 
 static int parse(const struct tool_command *self, int argc, char **argv,
@@ -102,144 +86,6 @@ static int parse(const struct tool_command *self, int argc, char **argv,
 	return TOOL_GO_ON;
 }
 
-static void work_done(struct work *work)
-{
-	for (unsigned int i = 0; work->workers && i < work->comparison.threads; i++) {
-		struct worker *worker = &work->workers[i];
-
-		tv_float_runner_free(worker->floats);
-		tv_integer_runner_free(worker->integers);
-		sim_layers_free(worker->layers);
-		free(worker->rgb);
-		free(worker->logits);
-		free(worker->codes);
-	}
-	free(work->workers);
-	free(work->comparison.pairs);
-	free(work->comparison.layers);
-}
-
-static int make_worker(const struct sim_comparison *comparison, struct worker *worker,
-		       struct tv_error *error)
-{
-	const struct sim_model *model = comparison->model;
-	const struct tv_package *package = model->package;
-	int r;
-
-	worker->rgb = calloc(package->size, (size_t)package->size * 3);
-	worker->logits = calloc(package->classes, sizeof(*worker->logits));
-	worker->codes = calloc(package->classes, sizeof(*worker->codes));
-	if (!worker->rgb || !worker->logits || !worker->codes)
-		return tv_error_oom(error);
-	r = tv_float_runner_new(comparison->network, &worker->floats, error);
-	if (r >= 0)
-		r = tv_integer_runner_new(package, model->program, &model->target.target,
-					  &worker->integers, error);
-	if (r >= 0 && comparison->layer_images)
-		r = sim_layers_new(comparison, &worker->layers, error);
-	return r;
-}
-
-static int prepare(struct work *work, struct tv_error *error)
-{
-	struct sim_comparison *comparison = &work->comparison;
-	size_t layers = comparison->layer_images * comparison->network->count;
-
-	comparison->pairs = calloc(comparison->count, sizeof(*comparison->pairs));
-	comparison->layers = calloc(layers + 1, sizeof(*comparison->layers));
-	work->workers = calloc(comparison->threads, sizeof(*work->workers));
-	if (!comparison->pairs || !comparison->layers || !work->workers)
-		return tv_error_oom(error);
-	for (unsigned int i = 0; i < comparison->threads; i++) {
-		int r = make_worker(comparison, &work->workers[i], error);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static void pair_up(const struct sim_comparison *comparison, const struct worker *worker,
-		    unsigned int label, struct sim_pair *ret)
-{
-	const struct tv_package *package = comparison->model->package;
-	unsigned int best, integer_best = tv_argmax(worker->codes, package->classes);
-
-	tv_top_k(worker->logits, package->classes, 1, &best);
-	ret->float_right = best == label;
-	ret->other_right = integer_best == label;
-	ret->agree = best == integer_best;
-	for (unsigned int i = 0; i < package->classes; i++) {
-		double wanted = (double)worker->logits[i];
-		double error = wanted - (double)package->logit_scale * worker->codes[i];
-
-		ret->logits.signal += wanted * wanted;
-		ret->logits.noise += error * error;
-	}
-}
-
-static int compare_image(size_t index, unsigned int worker_index, void *userdata,
-			 struct tv_error *error)
-{
-	struct work *work = userdata;
-	struct sim_comparison *comparison = &work->comparison;
-	const struct tv_package *package = comparison->model->package;
-	const struct tv_folder_image *image = &comparison->images[index];
-	struct worker *worker = &work->workers[worker_index];
-	bool layers = index < comparison->layer_images;
-	int r;
-
-	r = sim_read_image(package->size, package->resize, image->path, worker->rgb, error);
-	if (r < 0)
-		return r;
-	r = tv_integer_run(worker->integers, worker->rgb, 1, layers ? sim_layers_watch : NULL,
-			   worker->layers, worker->codes, NULL, error);
-	if (r >= 0 && layers)
-		r = sim_layers_measure(worker->layers, worker->floats, worker->rgb, worker->logits,
-				       comparison->layers + index * comparison->network->count,
-				       error);
-	else if (r >= 0)
-		r = tv_float_run(worker->floats, worker->rgb, NULL, NULL, worker->logits);
-	if (r < 0)
-		return tv_error_prefix(error, r, "%s", image->path);
-	pair_up(comparison, worker, (unsigned int)image->label, &comparison->pairs[index]);
-	return 0;
-}
-
-static void tick(size_t done, size_t total, void *userdata)
-{
-	struct work *work = userdata;
-
-	tv_progress_update(&work->comparison.progress, done, total);
-}
-
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
-static int work_through(struct work *work, struct tv_error *error)
-{
-	struct sim_comparison *comparison = &work->comparison;
-	double started = now();
-	int r;
-
-	r = prepare(work, error);
-	if (r < 0)
-		return r;
-	tv_progress_start(&comparison->progress, "comparing", "images", comparison->options->quiet);
-	r = tv_parallel_for(comparison->count, comparison->threads, compare_image, tick, work,
-			    error);
-	if (r < 0)
-		return r;
-	tv_progress_end(&comparison->progress, comparison->count, comparison->count);
-	comparison->seconds = now() - started;
-	return 0;
-}
-
 /* The float network at the model's input size: both see the same bytes. */
 static int read_network(const struct sim_compare_options *options, const struct tv_package *package,
 			struct tv_network **ret, struct tv_error *error)
@@ -268,8 +114,16 @@ static int compare(const struct sim_compare_options *options, struct tv_error *e
 	_cleanup_(sim_subject_done) struct sim_subject subject = { 0 };
 	_cleanup_(tv_network_freep) struct tv_network *network = NULL;
 	_cleanup_(tv_folder_done) struct tv_folder folder = { 0 };
-	_cleanup_(work_done) struct work work = { .workers = NULL };
-	struct sim_comparison *comparison = &work.comparison;
+	_cleanup_(sim_comparison_done) struct sim_comparison comparison = {
+		.checkpoint = options->checkpoint,
+		.path = options->model,
+		.folder = options->folder,
+		.model = &subject.model,
+		.layer_images = options->layer_images,
+		.threads = options->threads,
+		.quiet = options->quiet,
+	};
+	json_auto_t *root = NULL;
 	int r;
 
 	r = sim_subject_open(options->model, &how, &subject, error);
@@ -283,26 +137,23 @@ static int compare(const struct sim_compare_options *options, struct tv_error *e
 	r = read_network(options, subject.model.package, &network, error);
 	if (r >= 0)
 		r = sim_read_folder(options->folder, &subject, options->limit, &folder,
-				    &comparison->count, error);
+				    &comparison.count, error);
 	if (r < 0)
 		return r;
-	comparison->options = options;
-	comparison->network = network;
-	comparison->model = &subject.model;
-	comparison->images = folder.images;
-	comparison->layer_images = options->layer_images < comparison->count ?
-					   options->layer_images :
-					   comparison->count;
-	comparison->threads = options->threads ? options->threads : tv_parallel_threads();
-	if (comparison->threads > comparison->count)
-		comparison->threads = (unsigned int)comparison->count;
-	r = work_through(&work, error);
-	return r < 0 ? r : sim_comparison_print(comparison, error);
+	comparison.network = network;
+	comparison.images = folder.images;
+	r = sim_comparison_run(&comparison, error);
+	if (r < 0)
+		return r;
+	if (!options->json)
+		return sim_comparison_print(&comparison, options->all_layers, error);
+	root = sim_comparison_json(&comparison);
+	return tool_json_print(root, error);
 }
 
 static int run(const struct tool_command *self, int argc, char **argv)
 {
-	struct sim_compare_options options = { .layer_images = LAYER_IMAGES };
+	struct sim_compare_options options = { .layer_images = SIM_LAYER_IMAGES };
 	struct tv_error error = { 0 };
 	int code = parse(self, argc, argv, &options);
 
@@ -323,7 +174,7 @@ const struct tool_command sim_compare = {
 		"\n"
 		"Options:\n" SIM_LABELS_HELP
 		"      --limit N        only N images, evenly over the classes\n"
-		"      --layer-images N  layers over the first N images (default 32, 0: none)\n"
+		"      --layer-images N  layers over N of the images (default 32, 0: none)\n"
 		"      --layers         all layers in their order, not the ten worst\n"
 		"      --target NAME    which of the model's programs: what it is for\n"
 		"      --images N       which of the model's programs: images of a job\n"

@@ -275,6 +275,18 @@ def test_compare_layers(_):
     assert abs(last['accumulated_sqnr'] - same['logits_sqnr']) < 1e-3, (last, same)
 
 
+def test_compare_layer_images(folder):
+    """layers are measured on images of all classes"""
+    for label in IMAGES.iterdir():
+        images = sorted(label.glob('*.png'))
+        assert len(images) == 16, label
+        (folder / label.name).mkdir()
+        shutil.copy(images[-1], folder / label.name)
+    checkpoint, path = small_model()
+    assert answer('compare', checkpoint, path, IMAGES, '--layer-images', 16)['layers'] == \
+        answer('compare', checkpoint, path, folder)['layers']
+
+
 def test_compare_threads(_):
     """no figure depends on threads or on the program"""
     results = []
