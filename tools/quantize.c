@@ -11,6 +11,8 @@
 #include "quantizer/checkpoint.h"
 #include "quantizer/emit.h"
 #include "quantizer/target-file.h"
+#include "common/file.h"
+#include "tools/report.h"
 #include "tools/sim.h"
 
 const char tool_name[] = "triovit-quantize";
@@ -19,7 +21,8 @@ const char tool_name[] = "triovit-quantize";
 #define IMAGES_MAX  8
 
 struct options {
-	const char *checkpoint, *calibrate, *output;
+	const char *checkpoint, *calibrate, *output, *evaluate;
+	const char *report_page, *report_json;
 	struct tv_checkpoint_options how;
 	struct tv_quantize_options techniques;
 	const char *targets[TARGETS_MAX];
@@ -56,6 +59,10 @@ static const char help_text[] =
 	"      --limit N             calibrate on N images at most, evenly taken from DIR\n"
 	"      --threads N           (default: all processors) the model does not depend on it\n"
 	"      --keep-intermediates  every value has a place of its own in the scratch segment\n"
+	"      --report-html FILE    a page that shows what quantization has cost and where\n"
+	"      --report-json FILE    the same for programs\n"
+	"      --evaluate DIR        images of the report, one subfolder a label (else those of\n"
+	"                            the calibration, without accuracy)\n"
 	"      --no-migration        one scale for all channels of depthwise inputs\n"
 	"      --no-shifting         no channel constants before projections\n"
 	"      --no-search           ranges from minimum to maximum, weights to the largest\n"
@@ -105,6 +112,9 @@ static int parse(int argc, char **argv, struct options *ret)
 		{ "limit", required_argument, NULL, 'I' },
 		{ "threads", required_argument, NULL, 'T' },
 		{ "keep-intermediates", no_argument, NULL, 'K' },
+		{ "report-html", required_argument, NULL, 'H' },
+		{ "report-json", required_argument, NULL, 'J' },
+		{ "evaluate", required_argument, NULL, 'E' },
 		{ "no-migration", no_argument, NULL, '1' },
 		{ "no-shifting", no_argument, NULL, '2' },
 		{ "no-search", no_argument, NULL, '3' },
@@ -126,6 +136,15 @@ static int parse(int argc, char **argv, struct options *ret)
 			break;
 		case 'L':
 			ret->how.labels = optarg;
+			break;
+		case 'H':
+			ret->report_page = optarg;
+			break;
+		case 'J':
+			ret->report_json = optarg;
+			break;
+		case 'E':
+			ret->evaluate = optarg;
 			break;
 		case 'K':
 			ret->keep = true;
@@ -163,6 +182,9 @@ static int parse(int argc, char **argv, struct options *ret)
 		return tool_wrong_usage(NULL, "expected --calibrate DIR: images to measure on");
 	if (!ret->output)
 		return tool_wrong_usage(NULL, "expected -o MODEL: where the package is to go");
+	if (ret->evaluate && !ret->report_page && !ret->report_json)
+		return tool_wrong_usage(NULL, "--evaluate is for a report: expected --report-html "
+					      "FILE or --report-json FILE as well");
 	ret->checkpoint = argv[optind];
 	if (!ret->target_count)
 		ret->targets[ret->target_count++] = "zcu102";
@@ -264,6 +286,55 @@ static int emit(const struct options *options, const struct tv_target_file *targ
 	return tv_emit(quantized, programs, count, ret, error);
 }
 
+static int write_report(const struct options *options, const json_t *root, struct tv_error *error)
+{
+	_cleanup_free_ char *text = NULL, *page = NULL;
+	size_t size;
+	int r = 0;
+
+	if (options->report_json) {
+		text = json_dumps(root, JSON_REAL_PRECISION(7));
+		if (!text)
+			return tv_error_oom(error);
+		r = tv_file_write(options->report_json, &(struct iovec){ text, strlen(text) }, 1,
+				  error);
+	}
+	if (r >= 0 && options->report_page)
+		r = report_page(root, &page, &size, error);
+	if (r >= 0 && options->report_page)
+		r = tv_file_write(options->report_page, &(struct iovec){ page, size }, 1, error);
+	return r;
+}
+
+/* On the model as it was written, which is what triovit-sim compare would measure. */
+static int make_report(const struct options *options, const struct tv_folder *folder, size_t images,
+		       struct report *report, struct tv_error *error)
+{
+	_cleanup_(sim_model_done) struct sim_model model = { 0 };
+	_cleanup_(sim_comparison_done) struct sim_comparison comparison = {
+		.checkpoint = options->checkpoint,
+		.path = options->output,
+		.folder = options->evaluate ? options->evaluate : options->calibrate,
+		.network = report->statistics->network,
+		.model = &model,
+		.images = folder->images,
+		.count = images,
+		.layer_images = SIM_LAYER_IMAGES,
+		.threads = options->threads,
+		.quiet = options->quiet,
+	};
+	json_auto_t *root = NULL;
+	int r;
+
+	r = sim_model_open(options->output, options->targets[0], 0, &model, error);
+	if (r >= 0)
+		r = sim_comparison_run(&comparison, error);
+	report->comparison = &comparison;
+	if (r >= 0)
+		r = report_json(report, &root, error);
+	return r < 0 ? r : write_report(options, root, error);
+}
+
 static int quantize(const struct options *options, struct tv_error *error)
 {
 	/* First, to be released last: statistics and the quantized network refer to it. */
@@ -271,10 +342,13 @@ static int quantize(const struct options *options, struct tv_error *error)
 	_cleanup_(tv_statistics_freep) struct tv_statistics *statistics = NULL;
 	_cleanup_(tv_quantized_freep) struct tv_quantized *quantized = NULL;
 	_cleanup_(tv_package_freep) struct tv_package *package = NULL;
-	_cleanup_(tv_folder_done) struct tv_folder folder = { 0 };
+	_cleanup_(tv_folder_done) struct tv_folder folder = { 0 }, evaluation = { 0 };
 	struct tv_target_file targets[TARGETS_MAX];
 	struct show show = { .quiet = options->quiet };
-	size_t images;
+	struct report report = { .calibration = options->calibrate,
+				 .techniques = &options->techniques };
+	struct sim_subject subject = { .path = options->checkpoint };
+	size_t images, evaluated = 0;
 	int r = 0;
 
 	for (unsigned int t = 0; r >= 0 && t < options->target_count; t++)
@@ -283,6 +357,11 @@ static int quantize(const struct options *options, struct tv_error *error)
 		r = tv_checkpoint_read(options->checkpoint, &options->how, &network, error);
 	if (r >= 0)
 		r = tv_folder_read_all(options->calibrate, &folder, error);
+	if (r >= 0 && options->evaluate) {
+		subject.classes = network->architecture.classes;
+		subject.labels = network->labels;
+		r = sim_read_folder(options->evaluate, &subject, 0, &evaluation, &evaluated, error);
+	}
 	if (r < 0)
 		return r;
 	images = thin_out(&folder, options->limit);
@@ -298,7 +377,12 @@ static int quantize(const struct options *options, struct tv_error *error)
 		r = tv_package_write(package, options->output, error);
 	if (r >= 0 && !options->quiet)
 		summarize(quantized, package);
-	return r;
+	if (r < 0 || (!options->report_page && !options->report_json))
+		return r;
+	report.statistics = statistics;
+	report.quantized = quantized;
+	return make_report(options, options->evaluate ? &evaluation : &folder,
+			   options->evaluate ? evaluated : images, &report, error);
 }
 
 static int run(int argc, char **argv)

@@ -9,6 +9,7 @@ declare -A packages=(
 	[demo]="python3-pil fonts-dejavu-core"
 	# systemd: busctl and systemd-analyze, nothing of it runs.
 	[test]="check dbus-daemon systemd python3-dbus"
+	[browser]="chromium"
 	[clang]="clang libclang-rt-14-dev llvm"
 	[arm64]="gcc-aarch64-linux-gnu qemu-user-static"
 	[armhf]="gcc-arm-linux-gnueabihf qemu-user-static"
