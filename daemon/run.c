@@ -209,42 +209,20 @@ static int append_top(sd_bus_message *reply, const struct tv_run *run)
 	return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-/* One of an a{sv}; sd_bus_message_append() would take half as long again. */
-static int append_entry(sd_bus_message *reply, const char *name, char type, const void *value)
-{
-	const char signature[] = { type, '\0' };
-	int r = sd_bus_message_open_container(reply, 'e', "sv");
-
-	if (r >= 0)
-		r = sd_bus_message_append_basic(reply, 's', name);
-	if (r >= 0)
-		r = sd_bus_message_open_container(reply, 'v', signature);
-	if (r >= 0)
-		r = sd_bus_message_append_basic(reply, type, value);
-	if (r >= 0)
-		r = sd_bus_message_close_container(reply);
-	return r < 0 ? r : sd_bus_message_close_container(reply);
-}
-
 static int append_result(sd_bus_message *reply, const struct tv_run *run,
 			 const struct tv_accelerator *accelerator,
 			 const struct tv_backend_result *result)
 {
 	uint64_t begin = result->begin > run->received ? result->begin : run->received;
-	uint64_t cycles = result->completion.end - result->completion.start;
-	uint64_t device = (result->end - result->begin) / 1000;
-	uint64_t queued = (begin - run->received) / 1000;
 	int r;
 
 	r = sd_bus_message_open_container(reply, 'a', "{sv}");
 	if (r >= 0)
-		r = append_entry(reply, "cycles", 't', &cycles);
-	if (r >= 0)
-		r = append_entry(reply, "device-usec", 't', &device);
-	if (r >= 0)
-		r = append_entry(reply, "queued-usec", 't', &queued);
-	if (r >= 0)
-		r = append_entry(reply, "device", 'o', accelerator->path);
+		r = sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}", "cycles", "t",
+					  result->completion.end - result->completion.start,
+					  "device-usec", "t", (result->end - result->begin) / 1000,
+					  "queued-usec", "t", (begin - run->received) / 1000,
+					  "device", "o", accelerator->path);
 	if (r >= 0 && run->top) {
 		r = sd_bus_message_open_container(reply, 'e', "sv");
 		if (r >= 0)
