@@ -9,7 +9,9 @@
 static const char help_text[] =
 	"usage: bench-daemon [OPTION...] [PART...]\n"
 	"\n"
-	"Measures the daemon on a bus of its own; all parts if none is named.\n"
+	"Measures the daemon on a bus of its own; all parts if none is named. Where others use\n"
+	"the machine too, latency is measured under chrt -f 1 (not stalls: workers would get\n"
+	"that, too).\n"
 	"\n"
 	"Parts:\n"
 	"  latency  what it adds to a null job, through dbus-daemon and over a connection of the\n"
