@@ -3,7 +3,6 @@
 #ifndef TV_TESTS_BACKEND_JOBS_H
 #define TV_TESTS_BACKEND_JOBS_H
 
-#include <dirent.h>
 #include <poll.h>
 #include <sched.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include <triovit/golden.h>
 
 #include "daemon/backend.h"
+#include "tests/unit/directory.h"
 #include "tests/unit/unit.h"
 
 #define READ  TV_SEGMENT_READ
@@ -36,22 +36,6 @@ static inline struct tv_buffer *backend_buffer(struct tv_backend *backend, size_
 	tv_assert_ok(r, error);
 	ck_assert_uint_eq(tv_buffer_size(buffer), size);
 	return buffer;
-}
-
-/* Entries of a directory of /proc/self: "fd", "task". */
-static inline unsigned int count_own(const char *what)
-{
-	char path[64];
-	unsigned int count = 0;
-	DIR *directory;
-
-	snprintf(path, sizeof(path), "/proc/self/%s", what);
-	directory = opendir(path);
-	ck_assert_ptr_nonnull(directory);
-	while (readdir(directory))
-		count++;
-	closedir(directory);
-	return count;
 }
 
 /* --- results -------------------------------------------------------------------------------- */

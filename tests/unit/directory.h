@@ -77,4 +77,20 @@ static inline const char *tv_unit_file(const char *name, const void *data, size_
 	return path;
 }
 
+/* Entries of a directory of /proc/self: "fd", "task". */
+static inline unsigned int count_own(const char *what)
+{
+	char path[64];
+	unsigned int count = 0;
+	DIR *directory;
+
+	snprintf(path, sizeof(path), "/proc/self/%s", what);
+	directory = opendir(path);
+	ck_assert_ptr_nonnull(directory);
+	while (readdir(directory))
+		count++;
+	closedir(directory);
+	return count;
+}
+
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The client library with the real daemon: all ways in give the functional model's answers. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
@@ -121,18 +120,6 @@ static struct triovit_session *open_session(uint32_t slots, uint32_t images)
 	ck_assert_uint_eq(triovit_session_info(session)->input_size, (images ?: 1) * IMAGE);
 	ck_assert_uint_eq(triovit_session_info(session)->output_size, (images ?: 1) * CLASSES * 2);
 	return session;
-}
-
-static unsigned int count_fds(void)
-{
-	DIR *folder = opendir("/proc/self/fd");
-	unsigned int count = 0;
-
-	ck_assert_ptr_nonnull(folder);
-	while (readdir(folder))
-		count++;
-	closedir(folder);
-	return count;
 }
 
 /* --- answers -------------------------------------------------------------------------------- */
@@ -494,7 +481,7 @@ START_TEST(refusals)
 
 	begin(_i);
 	session = open_session(1, 1);
-	fds = count_fds();
+	fds = count_own("fd");
 	tv_assert_ok(load_memfd(GOOD, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL),
 		     error);
 	tv_assert_ok(load_memfd(GOOD, 0), error);
@@ -519,7 +506,7 @@ START_TEST(refusals)
 	ck_assert_ptr_null(none);
 	ck_assert_ptr_null(loaded);
 	ck_assert_ptr_null(result);
-	ck_assert_uint_eq(count_fds(), fds);
+	ck_assert_uint_eq(count_own("fd"), fds);
 	/* A closed one is no longer there when the next call comes. */
 	triovit_session_close(session);
 	for (int i = 0; i < 100; i++)
@@ -543,7 +530,7 @@ static unsigned int count_mapped(void)
 /* Nothing is left of what was opened and closed. */
 START_TEST(leaves_nothing)
 {
-	unsigned int before = count_fds();
+	unsigned int before = count_own("fd");
 
 	for (int i = 0; i < 5; i++) {
 		begin(i % WAYS);
@@ -556,7 +543,7 @@ START_TEST(leaves_nothing)
 			end();
 		}
 	}
-	ck_assert_uint_eq(count_fds(), before);
+	ck_assert_uint_eq(count_own("fd"), before);
 	ck_assert_uint_eq(count_mapped(), 0);
 }
 END_TEST

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The daemon in this process on a real bus: its manager object and clients' own connections. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 
@@ -13,18 +12,6 @@ static struct bus_daemon daemon_;
 static sd_event *event;
 static sd_bus *service;
 static struct tv_manager *manager;
-
-static unsigned int count_fds(void)
-{
-	DIR *folder = opendir("/proc/self/fd");
-	unsigned int count = 0;
-
-	ck_assert_ptr_nonnull(folder);
-	while (readdir(folder))
-		count++;
-	closedir(folder);
-	return count;
-}
 
 static void set_up(void)
 {
@@ -131,7 +118,7 @@ START_TEST(connections_end)
 
 	sd_bus_message_unref(call(bus, TV_BUS_NAME, "Connect"));
 	go_round(3);
-	before = count_fds();
+	before = count_own("fd");
 	for (int i = 0; i < 20; i++) {
 		own = connect_bus(bus);
 		ck_assert_uint_eq(count_peers(), 1);
@@ -149,7 +136,7 @@ START_TEST(connections_end)
 	for (int i = 0; i < 100 && count_peers(); i++)
 		go_round(1);
 	ck_assert_uint_eq(count_peers(), 0);
-	ck_assert_uint_eq(count_fds(), before);
+	ck_assert_uint_eq(count_own("fd"), before);
 	own = connect_bus(bus);
 	sd_bus_flush_close_unref(bus);
 	for (int i = 0; i < 1000 && count_peers(); i++)
