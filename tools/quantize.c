@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* triovit-quantize: a float EfficientViT and a folder of images become a model package. */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "common/file.h"
 #include "common/progress.h"
 #include "quantizer/checkpoint.h"
 #include "quantizer/emit.h"
 #include "quantizer/target-file.h"
-#include "common/file.h"
 #include "tools/report.h"
 #include "tools/sim.h"
 
@@ -31,151 +30,105 @@ struct options {
 	unsigned int images_count;
 	unsigned int threads;
 	uint64_t limit;
-	bool keep, quiet;
+	bool keep, quiet, version;
 };
 
-static const char usage[] =
-	"usage: triovit-quantize CHECKPOINT --calibrate DIR -o MODEL [OPTION...]\n";
-
 static const char help_text[] =
-	"\n"
-	"Turns a float EfficientViT into an all-integer program for the accelerator. CHECKPOINT "
-	"is\n"
-	"a .safetensors file with MIT HAN lab's or timm's tensor names; DIR holds images like "
-	"those\n"
-	"that the model will see (labels do not matter, a few hundred are enough).\n"
+	"Turns a float EfficientViT into an all-integer program for the accelerator.\n"
+	"CHECKPOINT is a .safetensors file with MIT HAN lab's or timm's tensor names; DIR\n"
+	"holds images like those that the model will see (labels do not matter, a few\n"
+	"hundred are enough).\n"
 	"\n"
 	"Options:\n"
 	"  -c, --calibrate DIR       images to measure activations on\n"
 	"  -o, --output FILE         the model package; it is replaced if it exists\n"
-	"  -t, --target NAME|FILE    zcu102 (default), kv260, zc706, zynq7020, or a JSON file "
-	"that\n"
-	"                            describes another; may be given several times\n"
-	"  -n, --images N            images a job, 1 to 64 (default 1); may be given several "
-	"times\n"
+	"  -t, --target NAME|FILE    zcu102 (default), kv260, zc706, zynq7020, or a JSON\n"
+	"                            file that describes another; up to eight times\n"
+	"  -n, --images N            images a job, 1 to 64 (default 1); up to eight times\n"
 	"      --size N              side of the input (else the checkpoint's, else 224)\n"
 	"      --crop-ratio R        share of the resized image that is cut out\n"
 	"      --labels FILE         names of the classes, one a line\n"
-	"      --limit N             calibrate on N images at most, evenly taken from DIR\n"
-	"      --threads N           (default: all processors) the model does not depend on it\n"
-	"      --keep-intermediates  every value has a place of its own in the scratch segment\n"
-	"      --report-html FILE    a page that shows what quantization has cost and where\n"
+	"      --limit N             only N images for the calibration, evenly taken\n"
+	"      --threads N           images at a time (default: one per processor)\n"
+	"      --keep-intermediates  every value has a place of its own in the scratch\n"
+	"                            segment\n"
+	"      --report-html FILE    a page that shows what quantization has cost\n"
 	"      --report-json FILE    the same for programs\n"
-	"      --evaluate DIR        images of the report, one subfolder a label (else those of\n"
-	"                            the calibration, without accuracy)\n"
+	"      --evaluate DIR        images of the report, one subfolder per label (else\n"
+	"                            those of the calibration, without accuracy)\n"
 	"      --no-migration        one scale for all channels of depthwise inputs\n"
 	"      --no-shifting         no channel constants before projections\n"
-	"      --no-search           ranges from minimum to maximum, weights to the largest\n"
+	"      --no-search           ranges from minimum to maximum, weights to the\n"
+	"                            largest\n"
 	"      --no-correction       biases not corrected for what rounding does to means\n"
 	"  -q, --quiet               no progress, no summary\n"
 	"  -h, --help\n"
 	"  -V, --version\n"
 	"\n"
-	"Exit codes: 0 success, 1 the work failed and standard error says why, 2 wrong usage.\n";
+	"Exit codes: 0 success, 1 the work failed and standard error says why, 2 wrong\n"
+	"usage.\n";
 
-static int parse_value(int option, struct options *ret)
+static const struct tool_command program = {
+	.arguments = "CHECKPOINT --calibrate DIR -o MODEL [OPTION...]",
+	.help = help_text,
+};
+
+static int take_images(const struct tool_command *self, const struct tool_option *option,
+		       const char *text, void *ret)
 {
-	switch (option) {
-	case 'n':
-		if (ret->images_count == IMAGES_MAX)
-			return tool_wrong_usage(NULL, "--images: more than eight");
-		return tool_parse_unsigned(NULL, "--images", optarg, 1, TV_BATCH_MAX,
-					   &ret->images[ret->images_count++]);
-	case 't':
-		if (ret->target_count == TARGETS_MAX)
-			return tool_wrong_usage(NULL, "--target: more than eight");
-		ret->targets[ret->target_count++] = optarg;
-		return 0;
-	case 'S':
-		return sim_parse_size(NULL, optarg, &ret->how.size);
-	case 'C':
-		return sim_parse_ratio(NULL, "--crop-ratio", optarg, &ret->how.crop_ratio);
-	case 'T':
-		return tool_parse_unsigned(NULL, "--threads", optarg, 1, 1024, &ret->threads);
-	case 'I':
-		return tool_parse_number(NULL, "--limit", optarg, 1, TV_FOLDER_IMAGES_MAX,
-					 &ret->limit);
-	}
-	return tool_wrong_usage(NULL, NULL);
+	struct options *options = ret;
+
+	if (options->images_count == IMAGES_MAX)
+		return tool_wrong_usage(self, "--images: more than eight");
+	return tool_take_unsigned(self, option, text, &options->images[options->images_count++]);
+}
+
+static int take_target(const struct tool_command *self, const struct tool_option *option,
+		       const char *text, void *ret)
+{
+	struct options *options = ret;
+
+	if (options->target_count == TARGETS_MAX)
+		return tool_wrong_usage(self, "--target: more than eight");
+	return tool_take_text(self, option, text, &options->targets[options->target_count++]);
 }
 
 static int parse(int argc, char **argv, struct options *ret)
 {
-	static const struct option options[] = {
-		{ "calibrate", required_argument, NULL, 'c' },
-		{ "output", required_argument, NULL, 'o' },
-		{ "target", required_argument, NULL, 't' },
-		{ "images", required_argument, NULL, 'n' },
-		{ "size", required_argument, NULL, 'S' },
-		{ "crop-ratio", required_argument, NULL, 'C' },
-		{ "labels", required_argument, NULL, 'L' },
-		{ "limit", required_argument, NULL, 'I' },
-		{ "threads", required_argument, NULL, 'T' },
-		{ "keep-intermediates", no_argument, NULL, 'K' },
-		{ "report-html", required_argument, NULL, 'H' },
-		{ "report-json", required_argument, NULL, 'J' },
-		{ "evaluate", required_argument, NULL, 'E' },
-		{ "no-migration", no_argument, NULL, '1' },
-		{ "no-shifting", no_argument, NULL, '2' },
-		{ "no-search", no_argument, NULL, '3' },
-		{ "no-correction", no_argument, NULL, '4' },
-		{ "quiet", no_argument, NULL, 'q' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' },
+	static const struct tool_option options[] = {
+		{ "calibrate", 'c', tool_take_text, offsetof(struct options, calibrate), 0, 0 },
+		{ "output", 'o', tool_take_text, offsetof(struct options, output), 0, 0 },
+		{ "target", 't', take_target, 0, 0, 0 },
+		{ "images", 'n', take_images, 0, 1, TV_BATCH_MAX },
+		SIM_SIZE(struct options, how.size),
+		SIM_CROP_RATIO(struct options, how.crop_ratio),
+		SIM_LABELS(struct options, how.labels),
+		SIM_LIMIT(struct options, limit),
+		SIM_THREADS(struct options, threads),
+		{ "keep-intermediates", 0, tool_take_flag, offsetof(struct options, keep), 0, 0 },
+		{ "report-html", 0, tool_take_text, offsetof(struct options, report_page), 0, 0 },
+		{ "report-json", 0, tool_take_text, offsetof(struct options, report_json), 0, 0 },
+		{ "evaluate", 0, tool_take_text, offsetof(struct options, evaluate), 0, 0 },
+		{ "no-migration", 0, tool_take_flag,
+		  offsetof(struct options, techniques.no_migration), 0, 0 },
+		{ "no-shifting", 0, tool_take_flag,
+		  offsetof(struct options, techniques.no_shifting), 0, 0 },
+		{ "no-search", 0, tool_take_flag, offsetof(struct options, techniques.no_search), 0,
+		  0 },
+		{ "no-correction", 0, tool_take_flag,
+		  offsetof(struct options, techniques.no_correction), 0, 0 },
+		SIM_QUIET(struct options, quiet),
+		{ "version", 'V', tool_take_flag, offsetof(struct options, version), 0, 0 },
 		{ 0 },
 	};
-	int c, code = 0;
+	int code = tool_parse(&program, argc, argv, options, ret);
 
-	while (code == 0 && (c = getopt_long(argc, argv, "c:o:t:n:qhV", options, NULL)) != -1) {
-		switch (c) {
-		case 'c':
-			ret->calibrate = optarg;
-			break;
-		case 'o':
-			ret->output = optarg;
-			break;
-		case 'L':
-			ret->how.labels = optarg;
-			break;
-		case 'H':
-			ret->report_page = optarg;
-			break;
-		case 'J':
-			ret->report_json = optarg;
-			break;
-		case 'E':
-			ret->evaluate = optarg;
-			break;
-		case 'K':
-			ret->keep = true;
-			break;
-		case '1':
-			ret->techniques.no_migration = true;
-			break;
-		case '2':
-			ret->techniques.no_shifting = true;
-			break;
-		case '3':
-			ret->techniques.no_search = true;
-			break;
-		case '4':
-			ret->techniques.no_correction = true;
-			break;
-		case 'q':
-			ret->quiet = true;
-			break;
-		case 'h':
-			printf("%s%s", usage, help_text);
-			return EXIT_SUCCESS;
-		case 'V':
-			printf("triovit-quantize %s\n", TV_VERSION);
-			return EXIT_SUCCESS;
-		default:
-			code = parse_value(c, ret);
-		}
-	}
-	if (code)
+	if (code != TOOL_GO_ON)
 		return code;
+	if (ret->version) {
+		printf("triovit-quantize %s\n", TV_VERSION);
+		return EXIT_SUCCESS;
+	}
 	if (argc - optind != 1)
 		return tool_wrong_usage(NULL, "expected one CHECKPOINT");
 	if (!ret->calibrate)

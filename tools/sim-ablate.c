@@ -2,7 +2,6 @@
 #include "tools/sim-ablate.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -51,51 +50,21 @@ struct work {
 static int parse(const struct tool_command *self, int argc, char **argv,
 		 struct sim_ablate_options *ret)
 {
-	enum {
-		LIMIT = 256,
-		THREADS,
-		JSON
-	};
-	static const struct option options[] = {
-		{ "calibrate", required_argument, NULL, 'c' },
-		{ "size", required_argument, NULL, SIM_SIZE },
-		{ "crop-ratio", required_argument, NULL, SIM_CROP_RATIO },
-		{ "labels", required_argument, NULL, SIM_LABELS },
-		{ "limit", required_argument, NULL, LIMIT },
-		{ "threads", required_argument, NULL, THREADS },
-		{ "json", no_argument, NULL, JSON },
-		{ "quiet", no_argument, NULL, 'q' },
-		{ "help", no_argument, NULL, 'h' },
+	static const struct tool_option options[] = {
+		{ "calibrate", 'c', tool_take_text, offsetof(struct sim_ablate_options, calibrate),
+		  0, 0 },
+		SIM_SIZE(struct sim_ablate_options, how.checkpoint.size),
+		SIM_CROP_RATIO(struct sim_ablate_options, how.checkpoint.crop_ratio),
+		SIM_LABELS(struct sim_ablate_options, how.checkpoint.labels),
+		SIM_LIMIT(struct sim_ablate_options, limit),
+		SIM_THREADS(struct sim_ablate_options, threads),
+		SIM_JSON(struct sim_ablate_options, json),
+		SIM_QUIET(struct sim_ablate_options, quiet),
 		{ 0 },
 	};
-	int c, code = 0;
+	int code = tool_parse(self, argc, argv, options, ret);
 
-	while (code == 0 && (c = getopt_long(argc, argv, "c:qh", options, NULL)) != -1) {
-		switch (c) {
-		case 'c':
-			ret->calibrate = optarg;
-			break;
-		case LIMIT:
-			code = tool_parse_number(self, "--limit", optarg, 1, TV_FOLDER_IMAGES_MAX,
-						 &ret->limit);
-			break;
-		case THREADS:
-			code = tool_parse_unsigned(self, "--threads", optarg, 1, SIM_THREADS_MAX,
-						   &ret->threads);
-			break;
-		case JSON:
-			ret->json = true;
-			break;
-		case 'q':
-			ret->quiet = true;
-			break;
-		case 'h':
-			return tool_help(self);
-		default:
-			code = sim_subject_option(self, c, &ret->how);
-		}
-	}
-	if (code)
+	if (code != TOOL_GO_ON)
 		return code;
 	if (argc - optind != 2)
 		return tool_wrong_usage(self, "expected a CHECKPOINT and a DIR of images");

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 
 #include "tools/sim-compare.h"
@@ -15,68 +14,23 @@ struct sim_compare_options {
 static int parse(const struct tool_command *self, int argc, char **argv,
 		 struct sim_compare_options *ret)
 {
-	enum {
-		LIMIT = 256,
-		LAYER_IMAGES_OPTION,
-		LAYERS,
-		THREADS,
-		JSON
-	};
-	static const struct option options[] = {
-		{ "labels", required_argument, NULL, SIM_LABELS },
-		{ "target", required_argument, NULL, SIM_TARGET },
-		{ "images", required_argument, NULL, SIM_IMAGES },
-		{ "limit", required_argument, NULL, LIMIT },
-		{ "layer-images", required_argument, NULL, LAYER_IMAGES_OPTION },
-		{ "layers", no_argument, NULL, LAYERS },
-		{ "threads", required_argument, NULL, THREADS },
-		{ "json", no_argument, NULL, JSON },
-		{ "quiet", no_argument, NULL, 'q' },
-		{ "help", no_argument, NULL, 'h' },
+	static const struct tool_option options[] = {
+		SIM_LABELS(struct sim_compare_options, labels),
+		SIM_TARGET(struct sim_compare_options, target),
+		SIM_IMAGES(struct sim_compare_options, images),
+		SIM_LIMIT(struct sim_compare_options, limit),
+		{ "layer-images", 0, tool_take_unsigned,
+		  offsetof(struct sim_compare_options, layer_images), 0, 1u << 16 },
+		{ "layers", 0, tool_take_flag, offsetof(struct sim_compare_options, all_layers), 0,
+		  0 },
+		SIM_THREADS(struct sim_compare_options, threads),
+		SIM_JSON(struct sim_compare_options, json),
+		SIM_QUIET(struct sim_compare_options, quiet),
 		{ 0 },
 	};
-	int c, code = 0;
+	int code = tool_parse(self, argc, argv, options, ret);
 
-	while (code == 0 && (c = getopt_long(argc, argv, "qh", options, NULL)) != -1) {
-		switch (c) {
-		case SIM_LABELS:
-			ret->labels = optarg;
-			break;
-		case SIM_TARGET:
-			ret->target = optarg;
-			break;
-		case SIM_IMAGES:
-			code = tool_parse_unsigned(self, "--images", optarg, 1, TV_BATCH_MAX,
-						   &ret->images);
-			break;
-		case LIMIT:
-			code = tool_parse_number(self, "--limit", optarg, 1, TV_FOLDER_IMAGES_MAX,
-						 &ret->limit);
-			break;
-		case LAYER_IMAGES_OPTION:
-			code = tool_parse_unsigned(self, "--layer-images", optarg, 0, 1u << 16,
-						   &ret->layer_images);
-			break;
-		case LAYERS:
-			ret->all_layers = true;
-			break;
-		case THREADS:
-			code = tool_parse_unsigned(self, "--threads", optarg, 1, SIM_THREADS_MAX,
-						   &ret->threads);
-			break;
-		case JSON:
-			ret->json = true;
-			break;
-		case 'q':
-			ret->quiet = true;
-			break;
-		case 'h':
-			return tool_help(self);
-		default:
-			code = tool_wrong_usage(self, NULL);
-		}
-	}
-	if (code)
+	if (code != TOOL_GO_ON)
 		return code;
 	if (argc - optind != 3)
 		return tool_wrong_usage(self, "expected a CHECKPOINT, a MODEL and a DIR of images");

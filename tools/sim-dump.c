@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* triovit-sim dump: the integers of one layer for one image, as a file or as figures. */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,46 +31,17 @@ struct value {
 
 static int parse(const struct tool_command *self, int argc, char **argv, struct dump_options *ret)
 {
-	enum {
-		LAYER = 256,
-		JSON
-	};
-	static const struct option options[] = {
-		{ "layer", required_argument, NULL, LAYER },
-		{ "output", required_argument, NULL, 'o' },
-		{ "target", required_argument, NULL, SIM_TARGET },
-		{ "images", required_argument, NULL, SIM_IMAGES },
-		{ "json", no_argument, NULL, JSON },
-		{ "help", no_argument, NULL, 'h' },
+	static const struct tool_option options[] = {
+		{ "layer", 0, tool_take_text, offsetof(struct dump_options, layer), 0, 0 },
+		{ "output", 'o', tool_take_text, offsetof(struct dump_options, output), 0, 0 },
+		SIM_TARGET(struct dump_options, target),
+		SIM_IMAGES(struct dump_options, images),
+		SIM_JSON(struct dump_options, json),
 		{ 0 },
 	};
-	int c, code = 0;
+	int code = tool_parse(self, argc, argv, options, ret);
 
-	while (code == 0 && (c = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
-		switch (c) {
-		case LAYER:
-			ret->layer = optarg;
-			break;
-		case 'o':
-			ret->output = optarg;
-			break;
-		case SIM_TARGET:
-			ret->target = optarg;
-			break;
-		case SIM_IMAGES:
-			code = tool_parse_unsigned(self, "--images", optarg, 1, TV_BATCH_MAX,
-						   &ret->images);
-			break;
-		case JSON:
-			ret->json = true;
-			break;
-		case 'h':
-			return tool_help(self);
-		default:
-			code = tool_wrong_usage(self, NULL);
-		}
-	}
-	if (code)
+	if (code != TOOL_GO_ON)
 		return code;
 	if (argc - optind != 2)
 		return tool_wrong_usage(self, "expected a MODEL and an IMAGE");

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* triovit-sim estimate: how long a program takes on a target, and where the time goes. */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,47 +34,18 @@ struct estimate {
 static int parse(const struct tool_command *self, int argc, char **argv,
 		 struct estimate_options *ret)
 {
-	enum {
-		DRAM_PERCENT = 256,
-		JSON
-	};
-	static const struct option options[] = {
-		{ "target", required_argument, NULL, SIM_TARGET },
-		{ "images", required_argument, NULL, SIM_IMAGES },
-		{ "size", required_argument, NULL, SIM_SIZE },
-		{ "dram-percent", required_argument, NULL, DRAM_PERCENT },
-		{ "json", no_argument, NULL, JSON },
-		{ "help", no_argument, NULL, 'h' },
+	static const struct tool_option options[] = {
+		SIM_TARGET(struct estimate_options, target),
+		SIM_IMAGES(struct estimate_options, images),
+		SIM_SIZE(struct estimate_options, size),
+		{ "dram-percent", 0, tool_take_unsigned,
+		  offsetof(struct estimate_options, dram_percent), 1, 100 },
+		SIM_JSON(struct estimate_options, json),
 		{ 0 },
 	};
-	int c, code = 0;
+	int code = tool_parse(self, argc, argv, options, ret);
 
-	while (code == 0 && (c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		switch (c) {
-		case SIM_TARGET:
-			ret->target = optarg;
-			break;
-		case SIM_IMAGES:
-			code = tool_parse_unsigned(self, "--images", optarg, 1, TV_BATCH_MAX,
-						   &ret->images);
-			break;
-		case SIM_SIZE:
-			code = sim_parse_size(self, optarg, &ret->size);
-			break;
-		case DRAM_PERCENT:
-			code = tool_parse_unsigned(self, "--dram-percent", optarg, 1, 100,
-						   &ret->dram_percent);
-			break;
-		case JSON:
-			ret->json = true;
-			break;
-		case 'h':
-			return tool_help(self);
-		default:
-			code = tool_wrong_usage(self, NULL);
-		}
-	}
-	if (code)
+	if (code != TOOL_GO_ON)
 		return code;
 	if (argc - optind != 1)
 		return tool_wrong_usage(self,

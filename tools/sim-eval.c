@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* triovit-sim eval: the accuracy of a checkpoint or a model on a labelled folder. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,50 +40,18 @@ struct evaluation {
 
 static int parse(const struct tool_command *self, int argc, char **argv, struct eval_options *ret)
 {
-	enum {
-		THREADS = 256,
-		LIMIT,
-		PER_CLASS,
-		JSON
-	};
-	static const struct option options[] = {
-		SIM_SUBJECT_OPTIONS,
-		{ "threads", required_argument, NULL, THREADS },
-		{ "limit", required_argument, NULL, LIMIT },
-		{ "per-class", no_argument, NULL, PER_CLASS },
-		{ "json", no_argument, NULL, JSON },
-		{ "quiet", no_argument, NULL, 'q' },
-		{ "help", no_argument, NULL, 'h' },
+	static const struct tool_option options[] = {
+		SIM_SUBJECT_OPTIONS(struct eval_options, how),
+		SIM_LIMIT(struct eval_options, limit),
+		SIM_THREADS(struct eval_options, threads),
+		{ "per-class", 0, tool_take_flag, offsetof(struct eval_options, per_class), 0, 0 },
+		SIM_JSON(struct eval_options, json),
+		SIM_QUIET(struct eval_options, quiet),
 		{ 0 },
 	};
-	int c, code = 0;
+	int code = tool_parse(self, argc, argv, options, ret);
 
-	while (code == 0 && (c = getopt_long(argc, argv, "qh", options, NULL)) != -1) {
-		switch (c) {
-		case THREADS:
-			code = tool_parse_unsigned(self, "--threads", optarg, 1, SIM_THREADS_MAX,
-						   &ret->threads);
-			break;
-		case LIMIT:
-			code = tool_parse_number(self, "--limit", optarg, 1, TV_FOLDER_IMAGES_MAX,
-						 &ret->limit);
-			break;
-		case PER_CLASS:
-			ret->per_class = true;
-			break;
-		case JSON:
-			ret->json = true;
-			break;
-		case 'q':
-			ret->quiet = true;
-			break;
-		case 'h':
-			return tool_help(self);
-		default:
-			code = sim_subject_option(self, c, &ret->how);
-		}
-	}
-	if (code)
+	if (code != TOOL_GO_ON)
 		return code;
 	if (argc - optind != 2)
 		return tool_wrong_usage(self, "expected a CHECKPOINT or MODEL and a DIR of images");

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* triovit-sim inspect, of a checkpoint: what it holds, layer by layer. */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,46 +12,18 @@
 static int parse(const struct tool_command *self, int argc, char **argv,
 		 struct sim_inspect_options *ret)
 {
-	enum {
-		COMMANDS = 256,
-		JSON
-	};
-	static const struct option options[] = {
-		{ "size", required_argument, NULL, SIM_SIZE },
-		{ "target", required_argument, NULL, SIM_TARGET },
-		{ "images", required_argument, NULL, SIM_IMAGES },
-		{ "commands", no_argument, NULL, COMMANDS },
-		{ "json", no_argument, NULL, JSON },
-		{ "help", no_argument, NULL, 'h' },
+	static const struct tool_option options[] = {
+		SIM_SIZE(struct sim_inspect_options, size),
+		SIM_TARGET(struct sim_inspect_options, target),
+		SIM_IMAGES(struct sim_inspect_options, images),
+		{ "commands", 0, tool_take_flag, offsetof(struct sim_inspect_options, commands), 0,
+		  0 },
+		SIM_JSON(struct sim_inspect_options, json),
 		{ 0 },
 	};
-	int c, code = 0;
+	int code = tool_parse(self, argc, argv, options, ret);
 
-	while (code == 0 && (c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		switch (c) {
-		case SIM_SIZE:
-			code = sim_parse_size(self, optarg, &ret->size);
-			break;
-		case SIM_TARGET:
-			ret->target = optarg;
-			break;
-		case SIM_IMAGES:
-			code = tool_parse_unsigned(self, "--images", optarg, 1, TV_BATCH_MAX,
-						   &ret->images);
-			break;
-		case COMMANDS:
-			ret->commands = true;
-			break;
-		case JSON:
-			ret->json = true;
-			break;
-		case 'h':
-			return tool_help(self);
-		default:
-			code = tool_wrong_usage(self, NULL);
-		}
-	}
-	if (code)
+	if (code != TOOL_GO_ON)
 		return code;
 	if (argc - optind != 1)
 		return tool_wrong_usage(self,

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* triovit-sim random: a checkpoint for those who have none. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,98 +16,61 @@ struct random_options {
 	uint64_t seed;
 };
 
-static int parse_naming(const struct tool_command *self, const char *text, enum tv_naming *ret)
+static int take_naming(const struct tool_command *self, const struct tool_option *option,
+		       const char *text, void *ret)
 {
+	enum tv_naming *naming = ret;
+
 	if (strcmp(text, "mit") == 0)
-		*ret = TV_NAMING_MIT;
+		*naming = TV_NAMING_MIT;
 	else if (strcmp(text, "timm") == 0)
-		*ret = TV_NAMING_TIMM;
+		*naming = TV_NAMING_TIMM;
 	else
-		return tool_wrong_usage(self, "--naming: '%s' is neither mit nor timm", text);
+		return tool_wrong_usage(self, "--%s: '%s' is neither mit nor timm", option->name,
+					text);
 	return 0;
 }
 
 /* "8,16,32,64,128": a figure for the stem and each stage. */
-static int parse_figures(const struct tool_command *self, const char *option, const char *text,
-			 unsigned int most, unsigned int *ret)
+static int take_figures(const struct tool_command *self, const struct tool_option *option,
+			const char *text, void *ret)
 {
 	_cleanup_free_ char *copy = strdup(text);
+	unsigned int *figures = ret;
 	char *rest = copy;
 	int count = 0, code = 0;
 
 	if (!copy)
 		return tool_fail(&(struct tv_error){ .text = "out of memory" });
 	while (code == 0 && rest && count <= TV_NETWORK_STAGES)
-		code = tool_parse_unsigned(self, option, strsep(&rest, ","), 1, most,
-					   &ret[count++]);
+		code = tool_take_unsigned(self, option, strsep(&rest, ","), &figures[count++]);
 	if (code == 0 && (rest || count <= TV_NETWORK_STAGES))
-		return tool_wrong_usage(self, "%s: '%s' is not %d numbers with commas between",
-					option, text, 1 + TV_NETWORK_STAGES);
+		return tool_wrong_usage(self, "--%s: '%s' is not %d numbers with commas between",
+					option->name, text, 1 + TV_NETWORK_STAGES);
 	return code;
 }
 
 static int parse(const struct tool_command *self, int argc, char **argv, struct random_options *ret)
 {
-	enum {
-		SIZE = 256,
-		SEED,
-		NAMING,
-		CLASSES,
-		WIDTHS,
-		DEPTHS,
-		HEAD_DIM
-	};
-	static const struct option options[] = {
-		{ "output", required_argument, NULL, 'o' },
-		{ "size", required_argument, NULL, SIZE },
-		{ "seed", required_argument, NULL, SEED },
-		{ "naming", required_argument, NULL, NAMING },
-		{ "classes", required_argument, NULL, CLASSES },
-		{ "widths", required_argument, NULL, WIDTHS },
-		{ "depths", required_argument, NULL, DEPTHS },
-		{ "head-dim", required_argument, NULL, HEAD_DIM },
-		{ "help", no_argument, NULL, 'h' },
+	static const struct tool_option options[] = {
+		{ "output", 'o', tool_take_text, offsetof(struct random_options, output), 0, 0 },
+		SIM_SIZE(struct random_options, size),
+		{ "seed", 0, tool_take_number, offsetof(struct random_options, seed), 0,
+		  UINT64_MAX },
+		{ "naming", 0, take_naming, offsetof(struct random_options, naming), 0, 0 },
+		{ "classes", 0, tool_take_unsigned, offsetof(struct random_options, classes), 1,
+		  TV_NETWORK_CHANNELS_MAX },
+		{ "widths", 0, take_figures, offsetof(struct random_options, widths), 1,
+		  TV_NETWORK_CHANNELS_MAX },
+		{ "depths", 0, take_figures, offsetof(struct random_options, depths), 1,
+		  TV_NETWORK_DEPTH_MAX },
+		{ "head-dim", 0, tool_take_unsigned, offsetof(struct random_options, head_dim), 1,
+		  TV_NETWORK_CHANNELS_MAX },
 		{ 0 },
 	};
-	int c, code = 0;
+	int code = tool_parse(self, argc, argv, options, ret);
 
-	while (code == 0 && (c = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
-		switch (c) {
-		case 'o':
-			ret->output = optarg;
-			break;
-		case SIZE:
-			code = sim_parse_size(self, optarg, &ret->size);
-			break;
-		case SEED:
-			code = tool_parse_number(self, "--seed", optarg, 0, UINT64_MAX, &ret->seed);
-			break;
-		case NAMING:
-			code = parse_naming(self, optarg, &ret->naming);
-			break;
-		case CLASSES:
-			code = tool_parse_unsigned(self, "--classes", optarg, 1,
-						   TV_NETWORK_CHANNELS_MAX, &ret->classes);
-			break;
-		case WIDTHS:
-			code = parse_figures(self, "--widths", optarg, TV_NETWORK_CHANNELS_MAX,
-					     ret->widths);
-			break;
-		case DEPTHS:
-			code = parse_figures(self, "--depths", optarg, TV_NETWORK_DEPTH_MAX,
-					     ret->depths);
-			break;
-		case HEAD_DIM:
-			code = tool_parse_unsigned(self, "--head-dim", optarg, 1,
-						   TV_NETWORK_CHANNELS_MAX, &ret->head_dim);
-			break;
-		case 'h':
-			return tool_help(self);
-		default:
-			code = tool_wrong_usage(self, NULL);
-		}
-	}
-	if (code)
+	if (code != TOOL_GO_ON)
 		return code;
 	if (argc - optind != 1)
 		return tool_wrong_usage(self, "expected one ARCH: b0, b1, b2 or b3");

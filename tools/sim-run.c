@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* triovit-sim run: what is in these images? */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,29 +19,14 @@ struct run_options {
 
 static int parse(const struct tool_command *self, int argc, char **argv, struct run_options *ret)
 {
-	enum {
-		JSON = 256
-	};
-	static const struct option options[] = {
-		SIM_SUBJECT_OPTIONS,
-		{ "json", no_argument, NULL, JSON },
-		{ "help", no_argument, NULL, 'h' },
+	static const struct tool_option options[] = {
+		SIM_SUBJECT_OPTIONS(struct run_options, how),
+		SIM_JSON(struct run_options, json),
 		{ 0 },
 	};
-	int c, code = 0;
+	int code = tool_parse(self, argc, argv, options, ret);
 
-	while (code == 0 && (c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		switch (c) {
-		case JSON:
-			ret->json = true;
-			break;
-		case 'h':
-			return tool_help(self);
-		default:
-			code = sim_subject_option(self, c, &ret->how);
-		}
-	}
-	if (code)
+	if (code != TOOL_GO_ON)
 		return code;
 	if (argc - optind < 2)
 		return tool_wrong_usage(self,

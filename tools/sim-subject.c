@@ -90,26 +90,6 @@ void sim_print_model(const struct sim_model *model)
 	       images == 1 ? "" : "s");
 }
 
-int sim_subject_option(const struct tool_command *self, int c, struct sim_subject_options *ret)
-{
-	switch (c) {
-	case SIM_SIZE:
-		return sim_parse_size(self, optarg, &ret->checkpoint.size);
-	case SIM_CROP_RATIO:
-		return sim_parse_ratio(self, "--crop-ratio", optarg, &ret->checkpoint.crop_ratio);
-	case SIM_LABELS:
-		ret->checkpoint.labels = optarg;
-		return 0;
-	case SIM_TARGET:
-		ret->target = optarg;
-		return 0;
-	case SIM_IMAGES:
-		return tool_parse_unsigned(self, "--images", optarg, 1, TV_BATCH_MAX, &ret->images);
-	default:
-		return tool_wrong_usage(self, NULL);
-	}
-}
-
 static int open_checkpoint(const char *path, const struct sim_subject_options *options,
 			   struct sim_subject *subject, struct tv_error *error)
 {

@@ -36,23 +36,11 @@ struct sim_subject_options {
 	unsigned int images;
 };
 
-/* Their part of getopt_long()'s table, of the switch behind it and of the help. */
-enum {
-	SIM_SIZE = 512,
-	SIM_CROP_RATIO,
-	SIM_LABELS,
-	SIM_TARGET,
-	SIM_IMAGES,
-};
-
-#define SIM_SUBJECT_OPTIONS                                                                        \
-	{ "size", required_argument, NULL, SIM_SIZE },                                             \
-		{ "crop-ratio", required_argument, NULL, SIM_CROP_RATIO },                         \
-		{ "labels", required_argument, NULL, SIM_LABELS },                                 \
-		{ "target", required_argument, NULL, SIM_TARGET },                                 \
-	{                                                                                          \
-		"images", required_argument, NULL, SIM_IMAGES                                      \
-	}
+/* Rows of all of them, in a field of the command's structure. */
+#define SIM_SUBJECT_OPTIONS(type, field)                                                           \
+	SIM_SIZE(type, field.checkpoint.size), SIM_CROP_RATIO(type, field.checkpoint.crop_ratio),  \
+		SIM_LABELS(type, field.checkpoint.labels), SIM_TARGET(type, field.target),         \
+		SIM_IMAGES(type, field.images)
 
 #define SIM_LABELS_HELP "      --labels FILE    names of the classes, that of class i on line i\n"
 
@@ -67,10 +55,6 @@ enum {
 	"Of a model, to choose one of its programs:\n"                                             \
 	"      --target NAME    what it is for, or a file that describes a target\n"               \
 	"      --images N       images that a job works on\n"
-
-/* Takes option c with its argument optarg. 0, or TOOL_WRONG_USAGE after saying why; so for a c that
- * is none of the above. */
-int sim_subject_option(const struct tool_command *self, int c, struct sim_subject_options *ret);
 
 struct sim_subject {
 	const char *path;

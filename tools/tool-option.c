@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How commands explain themselves, fail, and read the values of their options. */
 #include <errno.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,14 +12,15 @@
 
 int tool_help(const struct tool_command *command)
 {
-	printf("usage: %s %s %s\n\n%s", tool_name, command->name, command->arguments,
-	       command->help);
+	printf("usage: %s%s%s %s\n\n%s", tool_name, command->name ? " " : "",
+	       command->name ? command->name : "", command->arguments, command->help);
 	return EXIT_SUCCESS;
 }
 
 int tool_wrong_usage(const struct tool_command *command, const char *format, ...)
 {
-	const char *blank = command ? " " : "", *name = command ? command->name : "";
+	const char *name = command && command->name ? command->name : "";
+	const char *blank = *name ? " " : "";
 	char text[512];
 	va_list arguments;
 
@@ -75,4 +77,83 @@ int tool_parse_unsigned(const struct tool_command *command, const char *option, 
 	if (r == 0)
 		*ret = value;
 	return r;
+}
+
+int tool_take_flag(const struct tool_command *command, const struct tool_option *option,
+		   const char *text, void *ret)
+{
+	(void)command;
+	(void)option;
+	(void)text;
+	*(bool *)ret = true;
+	return 0;
+}
+
+int tool_take_text(const struct tool_command *command, const struct tool_option *option,
+		   const char *text, void *ret)
+{
+	(void)command;
+	(void)option;
+	*(const char **)ret = text;
+	return 0;
+}
+
+int tool_take_number(const struct tool_command *command, const struct tool_option *option,
+		     const char *text, void *ret)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "--%s", option->name);
+	return tool_parse_number(command, name, text, option->least, option->most, ret);
+}
+
+int tool_take_unsigned(const struct tool_command *command, const struct tool_option *option,
+		       const char *text, void *ret)
+{
+	uint64_t value = 0;
+	int r = tool_take_number(command, option, text, &value);
+
+	if (r == 0)
+		*(unsigned int *)ret = (unsigned int)value;
+	return r;
+}
+
+int tool_parse(const struct tool_command *command, int argc, char **argv,
+	       const struct tool_option *options, void *ret)
+{
+	/* An option's value for getopt is its row, beyond all letters. */
+	enum {
+		HELP = 256,
+		FIRST
+	};
+	struct option table[TOOL_OPTIONS_MAX + 2] = { { "help", no_argument, NULL, HELP } };
+	char letters[2 * TOOL_OPTIONS_MAX + 2] = "h", *letter = letters + 1;
+	const struct tool_option *option;
+	size_t count = 0;
+	int c, code = 0;
+
+	for (; options[count].name && count < TOOL_OPTIONS_MAX; count++) {
+		option = &options[count];
+		table[1 + count] = (struct option){
+			.name = option->name,
+			.has_arg = option->take == tool_take_flag ? no_argument : required_argument,
+			.val = FIRST + (int)count,
+		};
+		if (!option->letter)
+			continue;
+		*letter++ = option->letter;
+		if (option->take != tool_take_flag)
+			*letter++ = ':';
+	}
+	while (code == 0 && (c = getopt_long(argc, argv, letters, table, NULL)) != -1) {
+		if (c == '?')
+			return tool_wrong_usage(command, NULL);
+		if (c == HELP || c == 'h')
+			return tool_help(command);
+		option = c >= FIRST ? &options[c - FIRST] : options;
+		while (c < FIRST && option->letter != c)
+			option++;
+		code = option->take(command, option, optarg, (char *)ret + option->field);
+	}
+	return code ? code : TOOL_GO_ON;
 }

@@ -18,7 +18,7 @@
 extern const char tool_name[];
 
 struct tool_command {
-	const char *name;
+	const char *name; /* NULL: the program itself, which has no commands */
 	const char *arguments; /* of the usage line */
 	const char *summary; /* one line for the list of commands */
 	const char *help; /* what the arguments and options are, whole lines */
@@ -47,6 +47,42 @@ int tool_parse_number(const struct tool_command *command, const char *option, co
 		      uint64_t least, uint64_t most, uint64_t *ret);
 int tool_parse_unsigned(const struct tool_command *command, const char *option, const char *text,
 			unsigned int least, unsigned int most, unsigned int *ret);
+
+struct tool_option;
+
+/* What becomes of an option. text: its value, or NULL; ret: its field. Returns 0, or an exit code
+ * after saying what is wrong. */
+typedef int (*tool_take)(const struct tool_command *command, const struct tool_option *option,
+			 const char *text, void *ret);
+
+/* A row of a command's table; the last has no name. */
+struct tool_option {
+	const char *name;
+	char letter; /* or 0 */
+	tool_take take;
+	size_t field; /* its offset in what tool_parse() fills */
+	uint64_t least, most; /* of numbers */
+};
+
+/* ret: bool, set to true; the option has no value. */
+int tool_take_flag(const struct tool_command *command, const struct tool_option *option,
+		   const char *text, void *ret);
+/* ret: const char *, text itself. */
+int tool_take_text(const struct tool_command *command, const struct tool_option *option,
+		   const char *text, void *ret);
+/* ret: unsigned int. */
+int tool_take_unsigned(const struct tool_command *command, const struct tool_option *option,
+		       const char *text, void *ret);
+/* ret: uint64_t. */
+int tool_take_number(const struct tool_command *command, const struct tool_option *option,
+		     const char *text, void *ret);
+
+#define TOOL_OPTIONS_MAX 32
+
+/* Reads the options into the fields of ret. TOOL_GO_ON, and what is no option is in argv from
+ * optind on, or the exit code: that of help too, which every command has. */
+int tool_parse(const struct tool_command *command, int argc, char **argv,
+	       const struct tool_option *options, void *ret);
 
 /* Strings from elsewhere with their control characters replaced, so that they cannot speak to the
  * terminal. Returns text. */

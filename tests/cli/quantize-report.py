@@ -279,9 +279,11 @@ def test_browser_theme(folder):
 
 
 def test_documented(_):
-    """every option of triovit-quantize is in its manual page"""
+    """every option is in the manual page, and help fits a terminal of 80 columns"""
     manual = (tap.SOURCE / 'docs/man/triovit-quantize.1').read_text().replace('\\-', '-')
-    options = re.findall(r'--[a-z-]+', quantize('--help').expect(0).out)
+    text = quantize('--help').expect(0).out
+    assert all(len(line) <= 80 for line in text.splitlines())
+    options = re.findall(r'--[a-z-]+', text)
     assert len(options) > 15
     for option in set(options) - {'--help', '--version'}:
         assert f'-{option[2:]}' in manual, option
