@@ -9,7 +9,8 @@ static struct {
 	sd_bus *bus;
 	int allowed, challenge;
 	bool thinks; /* it does not answer */
-	sd_bus_message *question; /* that it thinks about */
+	sd_bus_message *questions[8]; /* that it thinks about */
+	unsigned int count;
 	unsigned int asked;
 	char action[128], subject[128]; /* of the last one */
 	uint32_t flags;
@@ -17,10 +18,12 @@ static struct {
 
 static inline void authority_answer(void)
 {
-	ck_assert_int_ge(sd_bus_reply_method_return(authority.question, "(bba{ss})",
-						    authority.allowed, authority.challenge, 0),
+	sd_bus_message *question = authority.questions[--authority.count];
+
+	ck_assert_int_ge(sd_bus_reply_method_return(question, "(bba{ss})", authority.allowed,
+						    authority.challenge, 0),
 			 0);
-	authority.question = sd_bus_message_unref(authority.question);
+	sd_bus_message_unref(question);
 }
 
 static inline int on_check(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -35,8 +38,8 @@ static inline int on_check(sd_bus_message *message, void *userdata, sd_bus_error
 	snprintf(authority.action, sizeof(authority.action), "%s", action);
 	snprintf(authority.subject, sizeof(authority.subject), "%s", name);
 	authority.asked++;
-	sd_bus_message_unref(authority.question);
-	authority.question = sd_bus_message_ref(message);
+	ck_assert_uint_lt(authority.count, TV_ARRAY_SIZE(authority.questions));
+	authority.questions[authority.count++] = sd_bus_message_ref(message);
 	if (!authority.thinks)
 		authority_answer();
 	return 1;
@@ -63,7 +66,8 @@ static inline void authority_start(void)
 
 static inline void authority_stop(void)
 {
-	sd_bus_message_unref(authority.question);
+	while (authority.count)
+		sd_bus_message_unref(authority.questions[--authority.count]);
 	sd_bus_flush_close_unref(authority.bus);
 }
 

@@ -269,11 +269,14 @@ struct client {
 	char name[64]; /* on the bus */
 };
 
+static int client_keeps = -1; /* a descriptor that clients take over */
+
 /* A process of its own that does what() and then sits there. */
 static inline struct client client_start(void (*what)(sd_bus *bus, int argument), int argument,
 					 uid_t uid)
 {
 	struct client client = { 0 };
+	struct stat status;
 	const char *name;
 	int fds[2];
 
@@ -283,6 +286,10 @@ static inline struct client client_start(void (*what)(sd_bus *bus, int argument)
 		sd_bus *bus;
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		/* Else it would hold connections that are to end. */
+		for (int fd = 3; fd < 1024; fd++)
+			if (fd != client_keeps && !fstat(fd, &status) && S_ISSOCK(status.st_mode))
+				close(fd);
 		if (uid)
 			become(uid);
 		bus = bus_open(&service.bus_daemon);
@@ -293,9 +300,9 @@ static inline struct client client_start(void (*what)(sd_bus *bus, int argument)
 			pause();
 	}
 	ck_assert_int_gt(client.pid, 0);
+	close(fds[1]);
 	ck_assert_int_gt(read(fds[0], client.name, sizeof(client.name) - 1), 0);
 	close(fds[0]);
-	close(fds[1]);
 	return client;
 }
 

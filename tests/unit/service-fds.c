@@ -359,15 +359,12 @@ enum unclosable {
 	UNCLOSABLES,
 };
 
-static struct {
-	const char *session;
-	int own; /* the client's end */
-} unclosable;
+static const char *unclosable_session;
 
 static void send_unclosable(sd_bus *bus, int argument)
 {
 	int fd = open(fuse.file, O_RDONLY | O_CLOEXEC);
-	struct way own = way_of_fd(unclosable.own);
+	struct way own = way_of_fd(client_keeps);
 
 	/* Sent, this process too hangs in closing it. */
 	atomic_store(&fuse.shared->flushes_hang, true);
@@ -380,10 +377,10 @@ static void send_unclosable(sd_bus *bus, int argument)
 		return client_send(own.bus, NULL, TV_BUS_PATH, "Manager", "LoadModel", "ha{sv}", fd,
 				   1, "nonsense", "u", 1);
 	case WRONG_PLACE:
-		return client_send(own.bus, NULL, unclosable.session, "Session", "RunMemory",
+		return client_send(own.bus, NULL, unclosable_session, "Session", "RunMemory",
 				   "htta{sv}", fd, (uint64_t)1, (uint64_t)0, 0);
 	default:
-		return client_send(own.bus, NULL, unclosable.session, "Session", "RunMemory",
+		return client_send(own.bus, NULL, unclosable_session, "Session", "RunMemory",
 				   "htta{sv}", fd, (uint64_t)0, (uint64_t)OUTPUT_AT, 0);
 	}
 }
@@ -403,15 +400,15 @@ START_TEST(closing_hangs)
 	other = way_open_as(STRANGER);
 	model = way_load_good(&way);
 	session = session_open(&way, model, 2, 1);
-	unclosable.session = session.path;
+	unclosable_session = session.path;
 	if (_i == NO_LOADS_LEFT)
 		ck_assert_int_eq(tv_quota_charge(service.manager->quota, geteuid(),
 						 TV_RESOURCE_LOADS, 2, &(struct tv_error){ 0 }),
 				 0);
 	for (unsigned int i = 0; i < count; i++) {
-		unclosable.own = way_connect_fd(&way);
+		client_keeps = way_connect_fd(&way);
 		clients[i] = client_start(send_unclosable, _i, 0);
-		close(unclosable.own);
+		close(client_keeps);
 		/* The client's close and the daemon's. */
 		service_until(atomic_load(&fuse.shared->hanging) >= 2 ||
 			      (i && atomic_load(&fuse.shared->hanging) >= i + 2));

@@ -131,7 +131,7 @@ static bool is_there(enum stage stage)
 	case OWN_ON_DEVICE:
 		return devices_hold();
 	case ASKING:
-		return authority.question != NULL;
+		return authority.count > 0;
 	default:
 		return false;
 	}
