@@ -52,6 +52,10 @@ static int run(int argc, char **argv)
 	r = ctl_parse(argc, argv, &ctl);
 	if (r != TOOL_GO_ON)
 		return r;
+	if (ctl.version) {
+		printf("%s %s\n", tool_name, TV_VERSION);
+		return EXIT_SUCCESS;
+	}
 	if (!ctl.command)
 		return help();
 	r = ctl.command->run(&ctl, &error);

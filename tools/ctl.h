@@ -21,13 +21,15 @@ struct ctl_list {
 
 /* What the command line says; ctl-option.c has the options. */
 struct ctl {
-	const struct ctl_command *command;
+	const struct ctl_command *command; /* NULL: version or help alone */
 	char **arguments; /* of the command, count of them */
 	unsigned int count;
 
-	enum triovit_bus bus;
-	const char *where; /* address or host, or NULL */
-	bool json, quiet;
+	const char *host, *address;
+	bool session;
+	enum triovit_bus bus; /* which of them */
+	const char *where; /* its address or host, or NULL */
+	bool json, quiet, version;
 
 	const char *name;
 	unsigned int snapshots; /* 0: without end */

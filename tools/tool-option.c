@@ -118,8 +118,8 @@ int tool_take_unsigned(const struct tool_command *command, const struct tool_opt
 	return r;
 }
 
-int tool_parse(const struct tool_command *command, int argc, char **argv,
-	       const struct tool_option *options, void *ret)
+int tool_read_options(const struct tool_command *command, int argc, char **argv,
+		      const struct tool_option *options, void *ret, struct tool_given *given)
 {
 	/* An option's value for getopt is its row, beyond all letters. */
 	enum {
@@ -145,15 +145,30 @@ int tool_parse(const struct tool_command *command, int argc, char **argv,
 		if (option->take != tool_take_flag)
 			*letter++ = ':';
 	}
+	*given = (struct tool_given){ .help = false };
 	while (code == 0 && (c = getopt_long(argc, argv, letters, table, NULL)) != -1) {
 		if (c == '?')
 			return tool_wrong_usage(command, NULL);
-		if (c == HELP || c == 'h')
-			return tool_help(command);
+		if (c == HELP || c == 'h') {
+			given->help = true;
+			continue;
+		}
 		option = c >= FIRST ? &options[c - FIRST] : options;
 		while (c < FIRST && option->letter != c)
 			option++;
+		given->rows[option - options] = true;
 		code = option->take(command, option, optarg, (char *)ret + option->field);
 	}
-	return code ? code : TOOL_GO_ON;
+	return code;
+}
+
+int tool_parse(const struct tool_command *command, int argc, char **argv,
+	       const struct tool_option *options, void *ret)
+{
+	struct tool_given given;
+	int code = tool_read_options(command, argc, argv, options, ret, &given);
+
+	if (code)
+		return code;
+	return given.help ? tool_help(command) : TOOL_GO_ON;
 }

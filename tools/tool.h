@@ -84,6 +84,16 @@ int tool_take_number(const struct tool_command *command, const struct tool_optio
 int tool_parse(const struct tool_command *command, int argc, char **argv,
 	       const struct tool_option *options, void *ret);
 
+/* What was among the options. */
+struct tool_given {
+	bool help, rows[TOOL_OPTIONS_MAX];
+};
+
+/* The same for who does not know the command yet (NULL), or what options it has: help is his to
+ * print. Returns 0, or the exit code. */
+int tool_read_options(const struct tool_command *command, int argc, char **argv,
+		      const struct tool_option *options, void *ret, struct tool_given *given);
+
 /* Strings from elsewhere with their control characters replaced, so that they cannot speak to the
  * terminal. Returns text. */
 char *tool_printable(char *text);

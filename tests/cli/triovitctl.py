@@ -64,7 +64,7 @@ def test_wrong_usage(_):
             (['top', '-d', '0'], "--delay: '0' is no number"), (['top', '-n', '0'], '--count'),
             (['classify', 'm', 'i', '--top', '65'], '0 to 64'),
             (['status', '--session', '-H', 'x'], 'one of --host'),
-            (['status', '--address', 'x', '--address', 'y'], 'one of --host')):
+            (['status', '--session', '--address', 'y'], 'one of --host')):
         assert not program(*arguments).expect(2, text, "Try 'triovitctl").out, arguments
 
 
