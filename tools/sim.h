@@ -10,7 +10,7 @@
 #define SIM_THREADS_MAX 1024
 
 extern const struct tool_command sim_ablate, sim_compare, sim_dump, sim_estimate, sim_eval,
-	sim_inspect, sim_random, sim_run;
+	sim_inspect, sim_random, sim_run, sim_replay;
 
 /* ret: unsigned int, an input size: a multiple of 32. */
 int sim_take_size(const struct tool_command *command, const struct tool_option *option,
