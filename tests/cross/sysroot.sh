@@ -13,7 +13,7 @@ debian_codename() {
 debian_sources() {
 	local codename keyring=/usr/share/keyrings/debian-archive-keyring.gpg option=
 	codename=$(debian_codename)
-	[ -e $keyring ] && option="[signed-by=$keyring] "
+	[ -e "$keyring" ] && option="[signed-by=$keyring] "
 	# shellcheck disable=SC2016 # the variables are apt's
 	apt-get indextargets --format '$(COMPONENT) $(ORIGIN) $(RELEASE) $(REPO_URI)' \
 		'Created-By: Packages' | sort -u |
@@ -117,5 +117,5 @@ make_sysroot() {
 	fi
 	local status=$?
 	rm -rf "$aside"
-	return $status
+	return "$status"
 }

@@ -3,6 +3,8 @@
 # A lane is one way to build the tree, in build/LANE: a compiler, a machine to build for, options.
 # shellcheck source=tests/cross/sysroot.sh
 . "$top/tests/cross/sysroot.sh"
+# shellcheck source=tests/lib/guest.sh
+. "$top/tests/lib/guest.sh"
 
 declare -A lane_triplets=([arm64]=aarch64-linux-gnu [armhf]=arm-linux-gnueabihf)
 
@@ -62,6 +64,7 @@ configure_lane() {
 	clang) how=(--native-file "$file" "-Db_sanitize=address,undefined" -Dfuzz=true) ;;
 	arm64 | armhf) how=(--cross-file "$file") ;;
 	demo) how=(--native-file "$file" -Dtests=false) ;;
+	guest) how=(--native-file "$file" -Dtests=false "-Dguest=$(guest_path)") ;;
 	*) how=(--native-file "$file") ;;
 	esac
 	stamp=$(cat "$file" && printf '%s\n' "${how[@]}" && meson --version &&

@@ -13,6 +13,10 @@ declare -A packages=(
 	[clang]="clang libclang-rt-14-dev llvm"
 	[arm64]="gcc-aarch64-linux-gnu qemu-user-static"
 	[armhf]="gcc-arm-linux-gnueabihf qemu-user-static"
+	[guest]="qemu-system-arm libglib2.0-dev dpkg-dev xz-utils device-tree-compiler make bc
+		gcc-12-aarch64-linux-gnu gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+	# What checks the driver's source.
+	[kernel]="sparse clang perl"
 	[style]="shellcheck"
 	[dts]="cpp device-tree-compiler dt-schema"
 	# In the sysroots of the cross builds, see tests/cross/sysroot.sh.

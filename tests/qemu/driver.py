@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The driver in a guest: boots a kernel on a machine with two accelerators and runs guest/ in it.
+
+    driver.py PLUGIN KERNEL MODULE TESTS BUSYBOX DTB JOB SIM [time]
+
+KERNEL is an unpacked linux-image package, MODULE triovit.ko for it, TESTS the test program, SIM
+triovit-sim. What the program says on the serial line is the verdict, in TAP; lines that begin with
+@ ask something of this side: the device to misbehave, or to execute what was dumped. With "time" the
+guest's clock counts its instructions, and what takes how long is tested.
+"""
+
+import base64
+import gzip
+import lzma
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+
+from qemu import Qemu
+
+HERE = pathlib.Path(__file__).resolve().parent
+# Modules that the driver, and the tests, need; and theirs.
+NEEDED = ('drm', 'gpu_sched', 'drm_dma_helper', 'vgem')
+# What the guest asks the device for.
+MISBEHAVE = {'hang': ('hang', True), 'mute': ('mute', True), 'unmute': ('mute', False),
+             'spurious': ('spurious', True)}
+LIMIT = 600  # seconds
+
+
+class Archive:
+    """An initial file system, as cpio's "newc" format has it."""
+
+    def __init__(self):
+        self.data, self.count, self.folders = bytearray(), 0, set()
+
+    def add(self, name, mode, content=b''):
+        parent = name.rpartition('/')[0]
+        if parent and parent not in self.folders:
+            self.folders.add(parent)
+            self.add(parent, 0o040755)
+        self.count += 1
+        fields = (self.count, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name) + 1, 0)
+        self.data += b'070701' + b''.join(b'%08x' % field for field in fields)
+        self.data += name.encode() + b'\0'
+        self.data += bytes(-len(self.data) % 4) + content
+        self.data += bytes(-len(self.data) % 4)
+
+    def file(self, name, path, mode=0o100644):
+        self.add(name, mode, pathlib.Path(path).read_bytes())
+
+    def finish(self):
+        self.add('TRAILER!!!', 0)
+        return bytes(self.data)
+
+
+def modules(kernel):
+    """The needed ones and all they depend on, in the order of loading: (name, bytes)."""
+    files = {re.sub(r'\.ko.*', '', path.name).replace('-', '_'): path
+             for path in kernel.glob('lib/modules/*/kernel/drivers/**/*.ko*')}
+    order = {}
+
+    def load(name):
+        name = name.replace('-', '_')
+        if name in order:
+            return
+        data = files[name].read_bytes()
+        if files[name].suffix == '.xz':
+            data = lzma.decompress(data)
+        for other in re.search(rb'depends=([^\0]*)\0', data)[1].decode().split(','):
+            if other:
+                load(other)
+        order[name] = data
+
+    for name in NEEDED:
+        load(name)
+    return order
+
+
+def initial(kernel, module, tests, busybox, jobs):
+    archive = Archive()
+    archive.file('init', HERE / 'guest/init', 0o100755)
+    archive.file('bin/busybox', busybox, 0o100755)
+    archive.add('bin/sh', 0o120777, b'busybox')
+    archive.file('guest-tests', tests, 0o100755)
+    order = modules(kernel)
+    for name, data in order.items():
+        archive.add(f'modules/{name}.ko', 0o100644, data)
+    archive.file('modules/triovit.ko', module)
+    archive.add('modules/order', 0o100644,
+                ''.join(f'{name}.ko\n' for name in [*order, 'triovit']).encode())
+    for path in [*jobs.glob("*.job"), *jobs.glob("*.out")]:
+        archive.file(f'jobs/{path.name}', path)
+    return gzip.compress(archive.finish(), 1)
+
+
+def replay(sim, dump, rest):
+    """Whether the model ends as the accelerator did."""
+    dump.write_bytes(base64.b64decode(rest))
+    done = subprocess.run([sim, 'replay', dump], capture_output=True, text=True, check=False)
+    for line in (done.stdout + done.stderr).splitlines():
+        print(f'# {line}', flush=True)
+    return done.returncode == 0
+
+
+def answer(guest, sim, line):
+    """What a line that begins with @ asks for."""
+    what, _, rest = line[1:].partition(' ')
+    good = True
+    if what in MISBEHAVE:
+        guest.misbehave(*MISBEHAVE[what])
+    elif what == 'dump':
+        good = replay(sim, guest.folder / 'dump', rest)
+    else:
+        good = False
+    guest.process.stdin.write(b'done\n' if good else b'failed\n')
+    guest.process.stdin.flush()
+
+
+def run(folder, plugin, kernel, dtb, image, sim, *time):
+    (folder / 'initrd').write_bytes(image)
+    vmlinuz = next(kernel.glob('boot/vmlinuz-*'))
+    append = 'console=ttyPS0 panic=-1 nowatchdog suspend.pm_test_delay=1'
+    if time:
+        append += ' triovit-time'
+    with Qemu(plugin, folder, *(['-icount', 'shift=0,sleep=off'] if time else []), '-m', '1G', '-kernel', str(vmlinuz), '-initrd',
+              str(folder / 'initrd'), '-dtb', dtb, '-append', append, '-no-reboot',
+              '-serial', 'stdio', '-device', 'triovit,addr=0xa0010000,irq=90',
+              stdin=subprocess.PIPE, stdout=subprocess.PIPE) as guest:
+        timer = threading.Timer(LIMIT, guest.process.kill)
+        timer.start()
+        ended = False
+        for line in guest.process.stdout:
+            line = line.decode(errors='replace').rstrip('\r\n')
+            if line.startswith('@'):
+                if line == '@end':
+                    ended = True
+                else:
+                    answer(guest, sim, line)
+            elif re.match(r'(not )?ok |1\.\.|#', line):
+                print(line, flush=True)
+            else:
+                print(f'# {line}', flush=True)
+        timer.cancel()
+        return ended
+
+
+def main():
+    plugin, kernel, module, tests, busybox, dtb, job, sim, *time = sys.argv[1:]
+    kernel = pathlib.Path(kernel)
+    image = initial(kernel, module, tests, busybox, pathlib.Path(job).parent)
+    with tempfile.TemporaryDirectory() as folder:
+        ended = run(pathlib.Path(folder), plugin, kernel, dtb, image, sim, *time)
+    if not ended:
+        print('# the guest did not come to its end')
+    return 0 if ended else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+/* Buffers that other devices and processes see, and threads that share one device. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <linux/dma-buf.h>
+
+#include <triovit/golden.h>
+
+#include "tests/qemu/guest/guest.h"
+
+static int export(int fd, uint32_t handle)
+{
+	struct drm_prime_handle args = { .handle = handle, .flags = O_RDWR | O_CLOEXEC };
+
+	check_int(guest_ioctl(fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &args), 0);
+	return args.fd;
+}
+
+static int try_import(int fd, int dma_buf, uint32_t *ret)
+{
+	struct drm_prime_handle args = { .fd = dma_buf };
+	int r = guest_ioctl(fd, DRM_IOCTL_PRIME_FD_TO_HANDLE, &args);
+
+	*ret = args.handle;
+	return r;
+}
+
+static void sync_buf(int dma_buf, uint64_t flags)
+{
+	struct dma_buf_sync args = { .flags = flags };
+
+	check_int(guest_ioctl(dma_buf, DMA_BUF_IOCTL_SYNC, &args), 0);
+}
+
+/* The golden job with its output in a buffer of somebody else. */
+static void run_into(int fd, uint32_t handle, struct guest_job *job)
+{
+	struct drm_triovit_record record;
+
+	job->segments[TV_SEGMENT_OUTPUT].handle = handle;
+	job->segments[TV_SEGMENT_OUTPUT].offset = 64;
+	record = guest_wait(fd, guest_submit(fd, job));
+	check_int(record.status, 0);
+}
+
+static void dma_bufs(void)
+{
+	int fd = guest_open(), other = guest_open();
+
+	for (uint32_t flags = 0; flags <= DRM_TRIOVIT_BO_CACHED; flags++) {
+		struct guest_bo bo = guest_bo(other, 4096, flags);
+		struct drm_triovit_bo_info info = { 0 };
+		int dma_buf = export(other, bo.handle);
+		struct guest_job job;
+		uint32_t handle;
+		uint8_t *map;
+
+		/* Back in the same file it is the same buffer, in another of the device another
+		 * handle of it. */
+		check_int(try_import(other, dma_buf, &handle), 0);
+		check_int(handle, bo.handle);
+		check_int(try_import(fd, dma_buf, &handle), 0);
+		info.handle = handle;
+		check_int(guest_ioctl(fd, DRM_IOCTL_TRIOVIT_BO_INFO, &info), 0);
+		check_int(info.flags, flags);
+		guest_bo_free(&bo);
+		map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, dma_buf, 0);
+		check(map != MAP_FAILED);
+		guest_job(fd, "golden", 0, &job);
+		run_into(fd, handle, &job);
+		sync_buf(dma_buf, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ);
+		check(tv_golden_digest(map + 64) == TV_GOLDEN_DIGEST);
+		sync_buf(dma_buf, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
+		check(mmap(NULL, 8192, PROT_READ, MAP_SHARED, dma_buf, 0) == MAP_FAILED);
+		munmap(map, 4096);
+		guest_job_free(&job);
+		guest_close_handle(fd, handle);
+		close(dma_buf);
+	}
+	check_refused(try_import(fd, STDIN_FILENO, &(uint32_t){ 0 }), EINVAL);
+	check_refused(try_import(fd, -1, &(uint32_t){ 0 }), EBADF);
+	close(other);
+	close(fd);
+}
+
+static void second_device(void)
+{
+	int fd = guest_open(), second = guest_try_open(GUEST_SECOND), dma_buf;
+	struct drm_triovit_bo_info info = { 0 };
+	struct guest_job job;
+	struct guest_bo bo;
+	uint32_t handle;
+
+	check(second >= 0);
+	bo = guest_bo(second, 4096, DRM_TRIOVIT_BO_CACHED);
+	dma_buf = export(second, bo.handle);
+	check_int(try_import(fd, dma_buf, &handle), 0);
+	info.handle = handle;
+	check_int(guest_ioctl(fd, DRM_IOCTL_TRIOVIT_BO_INFO, &info), 0);
+	check_int(info.flags, DRM_TRIOVIT_BO_IMPORTED);
+	check_int(info.offset, 0);
+	guest_job(fd, "golden", 0, &job);
+	run_into(fd, handle, &job);
+	/* The one device's job, the other device's buffer. */
+	guest_prep(&bo, DRM_TRIOVIT_ACCESS_READ);
+	check(tv_golden_digest(bo.map + 64) == TV_GOLDEN_DIGEST);
+	guest_fini(&bo, DRM_TRIOVIT_ACCESS_READ);
+	close(dma_buf);
+	close(second);
+	/* The buffer stays as long as it is imported. */
+	run_into(fd, handle, &job);
+	close(fd);
+}
+
+static void vgem(void)
+{
+	int fd = guest_open(), vgem = open("/dev/dri/by-vgem", O_RDWR), dma_buf;
+	struct drm_mode_create_dumb dumb = { .width = 1024, .height = 256, .bpp = 32 };
+	struct guest_bo bo;
+	uint32_t handle;
+	uint8_t *map;
+
+	if (vgem < 0)
+		guest_skip("no vgem");
+	/* Ours there. */
+	bo = guest_bo(fd, 4096, 0);
+	bo.map[5] = 0x42;
+	dma_buf = export(fd, bo.handle);
+	check_int(try_import(vgem, dma_buf, &handle), 0);
+	close(dma_buf);
+	dma_buf = export(vgem, handle);
+	map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, dma_buf, 0);
+	check(map != MAP_FAILED);
+	check_int(map[5], 0x42);
+	munmap(map, 4096);
+	close(dma_buf);
+	/* Theirs here: its pages lie about. */
+	check_int(guest_ioctl(vgem, DRM_IOCTL_MODE_CREATE_DUMB, &dumb), 0);
+	dma_buf = export(vgem, dumb.handle);
+	guest_write("/sys/module/drm/parameters/debug", "2");
+	check_refused(try_import(fd, dma_buf, &handle), EINVAL);
+	guest_write("/sys/module/drm/parameters/debug", "0");
+	close(dma_buf);
+	close(vgem);
+	close(fd);
+}
+
+#define THREADS 8
+#define JOBS	250
+
+static void *thread(void *arg)
+{
+	int fd = *(int *)arg;
+	struct drm_triovit_record record;
+	struct guest_job job;
+	uint64_t number;
+	bool own = fd < 0;
+	int r;
+
+	if (own)
+		fd = guest_try_open(GUEST_FIRST);
+	guest_job(fd, "golden", 0, &job);
+	for (unsigned int i = 0; i < JOBS; i++) {
+		r = guest_try_submit(fd, &job, &number);
+		if (r || guest_try_wait(fd, number, 60000, &record) || record.status)
+			return "a job failed";
+	}
+	if (!guest_golden(&job))
+		return "wrong results";
+	guest_job_free(&job);
+	if (own)
+		close(fd);
+	return NULL;
+}
+
+/* Half of them share a file. */
+static void threads(void)
+{
+	int shared = guest_open(), fds[THREADS];
+	struct drm_triovit_counters before, after;
+	pthread_t ids[THREADS];
+	void *why;
+
+	check_int(guest_ioctl(shared, DRM_IOCTL_TRIOVIT_COUNTERS, &before), 0);
+	for (int i = 0; i < THREADS; i++) {
+		fds[i] = i % 2 ? shared : -1;
+		check(!pthread_create(&ids[i], NULL, thread, &fds[i]));
+	}
+	for (int i = 0; i < THREADS; i++) {
+		check(!pthread_join(ids[i], &why));
+		if (why)
+			guest_fail(__FILE__, __LINE__, "%s", (char *)why);
+	}
+	check_int(guest_ioctl(shared, DRM_IOCTL_TRIOVIT_COUNTERS, &after), 0);
+	check_int(after.jobs - before.jobs, THREADS * JOBS);
+	check_int(after.faults, before.faults);
+	check(after.busy > before.busy && after.busy - before.busy <= after.cycles - before.cycles);
+	close(shared);
+}
+
+static void full(void)
+{
+	int fd = guest_open(), r = 0;
+	struct guest_job job;
+	uint64_t number, last = 0;
+
+	guest_job(fd, "network", 0, &job);
+	for (unsigned int i = 0; i < 1000 && !r; i++) {
+		r = guest_try_submit(fd, &job, &number);
+		if (!r)
+			last = number;
+	}
+	check_int(r, -EAGAIN);
+	check(last >= 256);
+	check_int(guest_wait(fd, last).status, 0);
+	close(fd);
+}
+
+const struct guest_test guest_share_tests[] = {
+	{ "dma-bufs: out, in again, mapped, synced", dma_bufs },
+	{ "dma-bufs: from a second device", second_device },
+	{ "dma-bufs: to vgem and from it; what is scattered is refused", vgem },
+	{ "eight threads", threads },
+	{ "a full queue says so", full },
+	{ NULL, NULL },
+};

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * jobs PACKAGE DIRECTORY: jobs to try a device or driver with, and what has to come out of them.
+ * NAME.job is one as in <triovit/dump.h>, NAME.out the bytes that its output segment then has.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <triovit/dump.h>
+#include <triovit/golden.h>
+
+#include "common/error.h"
+#include "common/file.h"
+#include "quantizer/integer.h"
+
+struct parts {
+	const uint8_t *bytes[TV_SEGMENT_COUNT]; /* NULL: zeros */
+	uint32_t size[TV_SEGMENT_COUNT];
+	uint16_t writable;
+};
+
+static int write_file(const char *directory, const char *name, const char *ending, const void *data,
+		      size_t size, struct tv_error *error)
+{
+	struct iovec part = { (void *)data, size };
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/%s.%s", directory, name, ending);
+	return tv_file_write(path, &part, 1, error);
+}
+
+static int write_job(const char *directory, const char *name, const struct parts *parts,
+		     struct tv_error *error)
+{
+	struct tv_dump_header header = { .magic = TV_DUMP_MAGIC, .version = TV_DUMP_VERSION };
+	_cleanup_free_ uint8_t *dump = NULL;
+	struct tv_descriptor job = { .job = 1 };
+	size_t size;
+
+	header.registers[TV_REG_ID / 4] = TV_DEVICE_ID;
+	header.registers[TV_REG_TARGET / 4] = tv_get16(parts->bytes[0] + 6);
+	for (unsigned int i = 0; i < TV_SEGMENT_COUNT; i++) {
+		if (!parts->size[i])
+			continue;
+		job.segment[i].base = (uint64_t)(i + 1) << 28;
+		job.segment[i].size = parts->size[i];
+		job.segment[i].rights = TV_SEGMENT_READ;
+		if (parts->writable >> i & 1)
+			job.segment[i].rights |= TV_SEGMENT_WRITE;
+	}
+	size = tv_dump_segment(&job, TV_SEGMENT_COUNT);
+	dump = calloc(1, size);
+	if (!dump)
+		return tv_error_oom(error);
+	tv_encode_dump_header(&header, dump);
+	tv_encode_descriptor(&job, dump + TV_DUMP_DESCRIPTOR);
+	for (unsigned int i = 0; i < TV_SEGMENT_COUNT; i++)
+		if (parts->bytes[i])
+			memcpy(dump + tv_dump_segment(&job, i), parts->bytes[i], parts->size[i]);
+	return write_file(directory, name, "job", dump, size, error);
+}
+
+static int write_golden(const char *directory, struct tv_error *error)
+{
+	static uint8_t program[TV_GOLDEN_PROGRAM_SIZE], weights[TV_GOLDEN_WEIGHTS_SIZE];
+	static uint8_t input[TV_GOLDEN_INPUT_SIZE];
+	const struct parts parts = {
+		.bytes = { program, weights, input },
+		.size = { TV_GOLDEN_PROGRAM_SIZE, TV_GOLDEN_WEIGHTS_SIZE, TV_GOLDEN_INPUT_SIZE,
+			  TV_GOLDEN_OUTPUT_SIZE, TV_GOLDEN_SCRATCH_SIZE },
+		.writable = 1u << TV_SEGMENT_OUTPUT | 1u << TV_SEGMENT_SCRATCH,
+	};
+
+	tv_golden_build(TV_TARGET_ZCU102, program, weights, input);
+	return write_job(directory, "golden", &parts, error);
+}
+
+static int write_network(const char *path, const char *directory, struct tv_error *error)
+{
+	_cleanup_(tv_integer_runner_freep) struct tv_integer_runner *runner = NULL;
+	_cleanup_(tv_package_freep) struct tv_package *package = NULL;
+	const struct tv_package_program *program;
+	_cleanup_free_ uint8_t *rgb = NULL;
+	_cleanup_free_ int16_t *logits = NULL;
+	struct parts parts = { .writable = 0 };
+	uint64_t state = 1;
+	int r;
+
+	r = tv_package_read(path, &package, error);
+	if (r < 0)
+		return r;
+	program = &package->programs[0];
+	memcpy(parts.size, program->header.segment, sizeof(parts.size));
+	parts.writable = program->header.writable;
+	rgb = malloc(parts.size[TV_SEGMENT_INPUT]);
+	logits = calloc(1, parts.size[TV_SEGMENT_OUTPUT]);
+	if (!rgb || !logits)
+		return tv_error_oom(error);
+	tv_golden_fill(&state, rgb, parts.size[TV_SEGMENT_INPUT]);
+	parts.bytes[TV_SEGMENT_PROGRAM] = program->program;
+	parts.bytes[TV_SEGMENT_WEIGHTS] = program->weights;
+	parts.bytes[TV_SEGMENT_INPUT] = rgb;
+	r = tv_integer_runner_new(package, program, NULL, &runner, error);
+	if (r < 0)
+		return r;
+	r = tv_integer_run(runner, rgb, program->header.images, NULL, NULL, logits, NULL, error);
+	if (r < 0)
+		return r;
+	r = write_job(directory, "network", &parts, error);
+	if (r < 0)
+		return r;
+	return write_file(directory, "network", "out", logits, parts.size[TV_SEGMENT_OUTPUT],
+			  error);
+}
+
+int main(int argc, char **argv)
+{
+	struct tv_error error = { 0 };
+
+	if (argc != 3) {
+		fputs("usage: jobs PACKAGE DIRECTORY\n", stderr);
+		return 2;
+	}
+	if (write_golden(argv[2], &error) < 0 || write_network(argv[1], argv[2], &error) < 0) {
+		fprintf(stderr, "jobs: %s\n", error.text);
+		return 1;
+	}
+	return 0;
+}

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""What tests of the QEMU device and of the driver on it share: starting QEMU, and asking it things."""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import time
+
+QEMU = os.environ.get('TV_QEMU', 'qemu-system-aarch64')
+WINDOW = 0xa0000000
+SPI = 89
+PATIENCE = 120  # seconds; what takes that long on a busy machine has gone wrong
+
+
+class Qemu:
+    """A machine with one accelerator. More arguments go to QEMU as they are."""
+
+    def __init__(self, plugin, folder, *arguments, device='', **streams):
+        self.folder = pathlib.Path(folder)
+        control = self.folder / 'qmp'
+        device = f'triovit,id=accel,addr={WINDOW:#x},irq={SPI}{device}'
+        command = [QEMU, '-M', 'xlnx-zcu102', '-m', '512M', '-display', 'none', '-nodefaults',
+                   '-plugin', plugin, '-device', device, '-d', 'guest_errors',
+                   '-D', str(self.folder / 'qemu.log'), '-qmp', f'unix:{control},server,nowait',
+                   *arguments]
+        # The machine's display has audio, which looks for a sound card unless it is told not to.
+        environment = dict(os.environ, QEMU_AUDIO_DRV='none')
+        with open(self.folder / 'qemu.err', 'wb') as errors:
+            self.process = subprocess.Popen(command, stderr=errors, env=environment, **streams)
+        until = time.monotonic() + PATIENCE
+        self.control = socket.socket(socket.AF_UNIX)
+        self.control.settimeout(PATIENCE)
+        while True:
+            try:
+                self.control.connect(str(control))
+                break
+            except OSError:
+                self.check_alive()
+                assert time.monotonic() < until, 'QEMU does not open its control socket'
+                time.sleep(0.02)
+        self.lines = self.control.makefile('rw', encoding='utf-8')
+        try:
+            self.lines.readline()
+            self.ask('qmp_capabilities')
+        except OSError:
+            self.process.wait()
+            self.check_alive()
+            raise
+
+    def check_alive(self):
+        code = self.process.poll()
+        assert code is None, f'QEMU ended with {code}: {self.said()}'
+
+    def said(self):
+        return (self.folder / 'qemu.err').read_text(errors='replace')
+
+    def ask(self, command, **arguments):
+        """A QMP command."""
+        self.lines.write(json.dumps({'execute': command, 'arguments': arguments}) + '\n')
+        self.lines.flush()
+        while True:
+            line = self.lines.readline()
+            assert line, f'QEMU has gone: {self.said()}'
+            answer = json.loads(line)
+            assert 'error' not in answer, f'{command}: {answer}'
+            if 'return' in answer:
+                return answer['return']
+
+    def misbehave(self, how, value=True):
+        """Sets one of the device's x- properties."""
+        self.ask('qom-set', path='/machine/peripheral/accel', property=f'x-{how}', value=value)
+
+    def log(self):
+        return (self.folder / 'qemu.log').read_text(errors='replace')
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.lines.close()
+        self.control.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# source.sh GUEST FOLDER: what compilers, sparse and checkpatch say of the driver, in TAP.
+set -uo pipefail
+shopt -s lastpipe # result counts at the end of pipelines
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/lib/shared.sh
+. "$here/../lib/shared.sh"
+# shellcheck source=tests/cross/sysroot.sh
+. "$top/tests/cross/sysroot.sh"
+# shellcheck source=tests/lib/linux-source.sh
+. "$top/tests/lib/linux-source.sh"
+guest=$1
+folder=$2
+
+cases=0
+status=0
+
+# result NAME: whatever standard input says is an offence.
+result() {
+	local said
+	said=$(cat)
+	cases=$((cases + 1))
+	if [ -z "$said" ]; then
+		echo "ok $cases - $1"
+	else
+		echo "not ok $cases - $1"
+		# shellcheck disable=SC2001 # every line
+		sed 's/^/    /' <<<"$said"
+		status=1
+	fi
+}
+
+skip() { # NAME REASON
+	cases=$((cases + 1))
+	echo "ok $cases - $1 # SKIP $2"
+}
+
+# module NAME SERIES ARGUMENT...
+module() {
+	local name=$1 series=$2
+	shift 2
+	mkdir -p "$folder"
+	"$here/module.sh" "$top" "$guest/linux-$series/build" "$folder/$name" "$folder/$name.ko" "$@" 2>&1
+	[ -e "$folder/$name.ko" ] || echo "there is no module"
+}
+
+rm -rf "$folder"
+check='' with=''
+if command -v sparse >/dev/null; then
+	# It takes two fields of the golden job's first command for one.
+	check="C=2 CF=-Wno-override-init" with=", sparse"
+fi
+for series in 6.1 6.12; do
+	# shellcheck disable=SC2086 # arguments
+	module "gcc-$series" $series $check | result "Linux $series, gcc, W=1$with"
+	[ -n "$check" ] || skip "Linux $series, sparse" "sparse is not installed"
+	# Warnings in the kernel's own headers are not ours.
+	if command -v clang >/dev/null; then
+		module "clang-$series" $series CC="$here/clang.sh" |
+			grep -E 'kernel/triovit|include/(triovit|uapi/drm/triovit)|no module|error' |
+			grep -v '^In file included' | result "Linux $series, clang, W=1"
+	else
+		skip "Linux $series, clang, W=1" "clang is not installed"
+	fi
+done
+
+# Not ours: lines of 100 columns and comments as in the rest of the tree; versions are what compat.h
+# is about; macros of trace events have a form of their own.
+ignored=LONG_LINE,LONG_LINE_COMMENT,BLOCK_COMMENT_STYLE,LINUX_VERSION_CODE,CONSTANT_COMPARISON
+ignored+=,OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT,FILE_PATH_CHANGES
+if linux=$(linux_source_part checkpatch scripts/checkpatch.pl scripts/spelling.txt \
+	scripts/const_structs.checkpatch); then
+	(
+		cd "$top" && "$linux/scripts/checkpatch.pl" --no-tree --strict --terse --no-summary \
+			--max-line-length=100 --ignore "$ignored" -f kernel/*.[ch] \
+			include/uapi/drm/*.h 2>&1
+	) | result "checkpatch --strict"
+else
+	skip "checkpatch --strict" "Linux's source could not be downloaded"
+fi
+echo "1..$cases"
+exit $status
