@@ -20,21 +20,18 @@ static void widen(const uint8_t *bytes, size_t count, uint8_t flip, void *ret)
 }
 
 /* The 8 inputs of two outputs. */
-static inline __m256i rows_of(const uint8_t *low, const uint8_t *high, __m128i mask)
+static inline __m256i rows_of(const uint8_t *low, const uint8_t *high)
 {
-	__m128i both = _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)low),
-					  _mm_loadl_epi64((const __m128i *)high));
-
-	return _mm256_cvtepi8_epi16(_mm_and_si128(both, mask));
+	return _mm256_cvtepi8_epi16(_mm_unpacklo_epi64(ymm_bytes(low), ymm_bytes(high)));
 }
 
 /* Half of a step: outputs 0-3 and 8-11 of weights, to four pairs of inputs. */
-static inline void pack_half(const uint8_t *weights, __m128i mask, __m256i ret[4])
+static inline void pack_half(const uint8_t *weights, __m256i ret[4])
 {
-	__m256i a = rows_of(weights, weights + 64, mask);
-	__m256i b = rows_of(weights + 8, weights + 72, mask);
-	__m256i c = rows_of(weights + 16, weights + 80, mask);
-	__m256i d = rows_of(weights + 24, weights + 88, mask);
+	__m256i a = rows_of(weights, weights + 64);
+	__m256i b = rows_of(weights + 8, weights + 72);
+	__m256i c = rows_of(weights + 16, weights + 80);
+	__m256i d = rows_of(weights + 24, weights + 88);
 	__m256i ab = _mm256_unpacklo_epi32(a, b), cd = _mm256_unpacklo_epi32(c, d);
 
 	ret[0] = _mm256_unpacklo_epi64(ab, cd);
@@ -52,13 +49,11 @@ static void pack(const uint8_t *weights, size_t stride, uint32_t reduction, void
 
 	for (uint32_t i = 0; i < reduction; i += TV_LANE_INPUTS, weights += stride) {
 		uint32_t left = reduction - i, pairs = left < 8 ? (left + 1) / 2 : 4;
-		uint64_t bits = left < 8 ? (1ull << 8 * left) - 1 : ~0ull;
-		__m128i mask = _mm_set1_epi64x((long long)bits);
 		__m256i low[4], high[4];
 
 		ymm_prefetch_block(weights);
-		pack_half(weights, mask, low);
-		pack_half(weights + 32, mask, high);
+		pack_half(weights, low);
+		pack_half(weights + 32, high);
 		for (uint32_t pair = 0; pair < pairs; pair++, to += 2 * TV_BLOCK_OUTPUTS) {
 			ymm_store(to, low[pair]);
 			ymm_store(to + 16, high[pair]);

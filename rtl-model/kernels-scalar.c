@@ -27,8 +27,7 @@ static void pack(const uint8_t *weights, size_t stride, uint32_t reduction, void
 	for (uint32_t o = 0; o < TV_BLOCK_OUTPUTS; o++, weights += UNIT)
 		for (uint32_t i = 0; i < reduction; i += UNIT, to += UNIT)
 			for (uint32_t j = 0; j < UNIT; j++)
-				to[j] = i + j < reduction ? (int8_t)weights[i / UNIT * stride + j] :
-							    0;
+				to[j] = (int8_t)weights[i / UNIT * stride + j];
 }
 
 /* Four rows of weights share the loads of a patch. */
@@ -135,7 +134,7 @@ static void divide_token(const struct tv_attention *head, const int8_t *sums, co
 }
 
 /* docs/numerics.md, section 6. */
-static void attention(const struct tv_attention *head)
+void tv_attention_scalar(const struct tv_attention *head)
 {
 	const struct tv_head *record = head->record;
 	struct tv_attention_memory *memory = head->memory;
@@ -167,5 +166,5 @@ const struct tv_kernels tv_kernels_scalar = {
 	.together = 1,
 	.depthwise = depthwise,
 	.finish = finish,
-	.attention = attention,
+	.attention = tv_attention_scalar,
 };

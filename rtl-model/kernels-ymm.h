@@ -27,6 +27,11 @@ static inline void ymm_store(void *to, __m256i value)
 	_mm256_storeu_si256((__m256i *)to, value);
 }
 
+static inline __m128i ymm_bytes(const uint8_t *from)
+{
+	return _mm_loadl_epi64((const __m128i *)from);
+}
+
 static inline w16 w16_load(const int32_t *from)
 {
 	return (w16){ ymm_load(from), ymm_load(from + 8) };
@@ -201,11 +206,6 @@ static inline void ymm_multiply(const struct ymm_product *product, int32_t *ret,
 static inline __m256i ymm_interleave(__m128i first, __m128i second)
 {
 	return _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(first, second));
-}
-
-static inline __m128i ymm_bytes(const uint8_t *from)
-{
-	return _mm_loadl_epi64((const __m128i *)from);
 }
 
 /* Pairs of tokens to keys and values, [pair][dim][2]. Returns how many pairs. */

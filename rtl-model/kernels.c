@@ -2,6 +2,14 @@
 #include "common/cleanup.h"
 #include "rtl-model/kernels.h"
 
+#ifdef __aarch64__
+#include <sys/auxv.h>
+
+#ifndef HWCAP_ASIMDDP
+#define HWCAP_ASIMDDP (1 << 20)
+#endif
+#endif
+
 struct choice {
 	const struct tv_kernels *kernels;
 	bool present;
@@ -15,6 +23,10 @@ const struct tv_kernels *tv_kernels_get(unsigned int index)
 					      __builtin_cpu_supports("avx512vl") &&
 					      __builtin_cpu_supports("avx512vnni") },
 		{ &tv_kernels_avx2, __builtin_cpu_supports("avx2") },
+#endif
+#ifdef __aarch64__
+		{ &tv_kernels_dotprod, getauxval(AT_HWCAP) & HWCAP_ASIMDDP },
+		{ &tv_kernels_neon, true },
 #endif
 		{ &tv_kernels_scalar, true },
 	};

@@ -93,7 +93,8 @@ struct tv_kernels {
 	 * one). */
 	void (*widen)(const uint8_t *bytes, size_t count, uint8_t flip, void *ret);
 	/* A block's weights from the program's layout, steps of [16][8] that lie stride bytes
-	 * apart, to units * unit * 16 elements. sums: of each output's weights, in the
+	 * apart, to units * unit * 16 elements. Those behind the reduction may have any value: the
+	 * patches are zero there. sums: of each output's weights, without those, in the
 	 * accumulators' order; written if flip is not 0. */
 	void (*pack)(const uint8_t *weights, size_t stride, uint32_t reduction, void *ret,
 		     int32_t *sums);
@@ -124,8 +125,13 @@ struct tv_kernels {
  * comes after it NULL. */
 const struct tv_kernels *tv_kernels_get(unsigned int index);
 
+/* The scalar set's, for sets that have none of their own. */
+void tv_attention_scalar(const struct tv_attention *head);
+
 extern const struct tv_kernels tv_kernels_scalar;
 extern const struct tv_kernels tv_kernels_avx2;
 extern const struct tv_kernels tv_kernels_avx512;
+extern const struct tv_kernels tv_kernels_neon;
+extern const struct tv_kernels tv_kernels_dotprod;
 
 #endif
