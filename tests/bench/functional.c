@@ -19,10 +19,12 @@
 #include "rtl-model/functional.h"
 #include "rtl-model/kernels.h"
 #include "tests/bench/peak.h"
+#include "tests/bench/peer.h"
 
 #define ROUNDS_MAX   1000
 #define MACHINES_MAX 8
 #define THREADS_MAX  2
+#define PEERS_MAX    2
 #define REPETITIONS  8 /* of a single command */
 #define KIND_SIZE    32
 #define KINDS_MAX    16
@@ -148,6 +150,77 @@ static double run(struct bench *bench, unsigned int machine, const struct tv_pro
 	return (double)(peak_clock(clock) - begun) / 1e6;
 }
 
+/* --- peers ---------------------------------------------------------------------------------- */
+
+static const struct peer *const peers[] = {
+#ifdef TV_HAVE_ONEDNN
+	&peer_onednn,
+#endif
+#ifdef TV_HAVE_XNNPACK
+	&peer_xnnpack,
+#endif
+	NULL,
+};
+
+/* The convolutions of a program. */
+struct layers {
+	struct peer_layer layer[512];
+	unsigned int count;
+	double macs;
+	void *prepared[PEERS_MAX][512];
+};
+
+static void add_layer(struct layers *layers, const struct tv_command *c, bool second)
+{
+	const struct tv_stage *stage = &c->stage[second];
+	bool depthwise = !second && (c->opcode == TV_OP_DEPTHWISE || c->opcode == TV_OP_SEPARABLE);
+	struct peer_layer *layer = &layers->layer[layers->count++];
+
+	*layer = (struct peer_layer){
+		.images = c->images,
+		.height = second ? tv_map_height(c) : c->height,
+		.width = second ? tv_map_width(c) : c->width,
+		.in = c->channels,
+		.out = depthwise ? c->channels : c->out_channels,
+		.kernel = stage->kernel,
+		.stride = stage->stride,
+		.groups = depthwise ? c->channels : c->groups,
+	};
+	layers->macs += (double)c->images * tv_map_height(c) * tv_map_width(c) * layer->out *
+			layer->in / layer->groups * stage->kernel * stage->kernel;
+}
+
+static void prepare_peers(const struct tv_program *program, struct layers *layers)
+{
+	for (uint32_t i = 0; i < program->count && layers->count < 500; i++) {
+		const struct tv_command *command = &program->commands[i];
+
+		if (command->opcode == TV_OP_CONV || command->opcode == TV_OP_CONV_POOL ||
+		    command->opcode == TV_OP_DEPTHWISE || command->opcode == TV_OP_SEPARABLE)
+			add_layer(layers, command, false);
+		if (command->opcode == TV_OP_SEPARABLE)
+			add_layer(layers, command, true);
+	}
+	for (size_t p = 0; peers[p]; p++)
+		for (unsigned int i = 0; i < layers->count; i++) {
+			layers->prepared[p][i] = peers[p]->prepare(&layers->layer[i]);
+			if (!layers->prepared[p][i])
+				fprintf(stderr, "bench-functional: %s: no layer %u\n",
+					peers[p]->name, i);
+		}
+}
+
+/* Milliseconds of all of them. */
+static double run_peer(const struct layers *layers, size_t peer)
+{
+	uint64_t begun = peak_clock(CLOCK_THREAD_CPUTIME_ID);
+
+	for (unsigned int i = 0; i < layers->count; i++)
+		if (layers->prepared[peer][i])
+			peers[peer]->run(layers->prepared[peer][i]);
+	return (double)(peak_clock(CLOCK_THREAD_CPUTIME_ID) - begun) / 1e6;
+}
+
 /* --- by kind -------------------------------------------------------------------------------- */
 
 static void kind_of(const struct tv_command *command, char *ret)
@@ -211,13 +284,14 @@ static void run_kinds(struct bench *bench)
 		kind = find_kind(kinds, &count, name);
 		kind->macs += tv_command_macs(command);
 		for (unsigned int m = 0; m < bench->count; m++)
-			kind->ms[m] += run_command(bench, m, i);
+			if (bench->threads[m] == 1)
+				kind->ms[m] += run_command(bench, m, i);
 	}
 	for (unsigned int i = 0; i < count; i++) {
 		printf("  %-22s %6.1f MMACs", kinds[i].name, (double)kinds[i].macs / 1e6);
 		for (unsigned int m = 0; m < bench->count; m++)
-			printf("  %s %u: %.3f ms", bench->kernels[m]->name, bench->threads[m],
-			       kinds[i].ms[m]);
+			if (bench->threads[m] == 1)
+				printf("  %s %.3f ms", bench->kernels[m]->name, kinds[i].ms[m]);
 		putchar('\n');
 	}
 }
@@ -225,19 +299,26 @@ static void run_kinds(struct bench *bench)
 static void run_package(const char *path, const char *kernels, unsigned int rounds)
 {
 	struct series jobs[MACHINES_MAX] = { 0 }, peaks[PEAKS] = { 0 };
+	struct series others[PEERS_MAX] = { 0 };
+	struct layers *layers = calloc(1, sizeof(*layers));
 	struct bench bench;
 	double macs;
 
 	prepare(&bench, path, kernels);
 	macs = (double)bench.package->macs * bench.program->header.images;
+	prepare_peers(bench.program, layers);
 	for (unsigned int m = 0; m < bench.count; m++)
 		run(&bench, m, bench.program);
+	for (size_t p = 0; peers[p]; p++)
+		run_peer(layers, p);
 	for (unsigned int r = 0; r < rounds; r++) {
 		for (unsigned int p = 0; p < PEAKS; p++)
 			if (peak_present(p))
 				add(&peaks[p], peak_macs(p) / 1e9);
 		for (unsigned int m = 0; m < bench.count; m++)
 			add(&jobs[m], run(&bench, m, bench.program));
+		for (size_t p = 0; peers[p]; p++)
+			add(&others[p], run_peer(layers, p));
 	}
 	printf("%s: %.1f MMACs a job, %u rounds\n", path, macs / 1e6, rounds);
 	for (unsigned int p = 0; p < PEAKS; p++)
@@ -257,6 +338,17 @@ static void run_package(const char *path, const char *kernels, unsigned int roun
 				       peak_names[p]);
 		putchar('\n');
 	}
+	for (size_t p = 0; peers[p]; p++)
+		printf("  peer %-18s  median %7.3f ms, least %7.3f ms: %u convolutions, %.1f "
+		       "MMACs\n",
+		       peers[p]->name, median(&others[p]), least(&others[p]), layers->count,
+		       layers->macs / 1e6);
+#ifndef TV_HAVE_ONEDNN
+	printf("  peer oneDNN skipped: libdnnl-dev is not installed\n");
+#endif
+#ifndef TV_HAVE_XNNPACK
+	printf("  peer XNNPACK skipped: libxnnpack-dev or libpthreadpool-dev is not installed\n");
+#endif
 	run_kinds(&bench);
 }
 
@@ -266,6 +358,11 @@ int main(int argc, char **argv)
 	const char *kernels = NULL;
 	int option;
 
+	/* oneDNN's threads are OpenMP's, which reads that as it is loaded. */
+	if (!getenv("OMP_NUM_THREADS")) {
+		setenv("OMP_NUM_THREADS", "1", 1);
+		execv("/proc/self/exe", argv);
+	}
 	while ((option = getopt(argc, argv, "r:k:")) != -1)
 		switch (option) {
 		case 'r':

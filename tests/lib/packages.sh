@@ -18,6 +18,8 @@ declare -A packages=(
 	# What checks the driver's source.
 	[kernel]="sparse clang perl"
 	[style]="shellcheck"
+	# Peers of tests/bench/functional; nothing else needs them.
+	[bench]="libdnnl-dev libxnnpack-dev libpthreadpool-dev python3-torch"
 	[dts]="cpp device-tree-compiler dt-schema"
 	# In the sysroots of the cross builds, see tests/cross/sysroot.sh.
 	[foreign]="libc6-dev check libjansson-dev nettle-dev libpng-dev libjpeg62-turbo-dev

@@ -4,6 +4,7 @@
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # What is worth keeping beyond one checkout: the cross sysroots.
+# shellcheck disable=SC2034 # not everybody builds for another machine
 cache=${TRIOVIT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/triovit}
 
 say() {
