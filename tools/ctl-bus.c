@@ -45,7 +45,7 @@ int ctl_bus_open(const struct ctl *ctl, sd_bus **ret, struct tv_error *error)
 	if (r >= 0)
 		r = sd_bus_get_unique_name(bus, &name);
 	if (r < 0)
-		return tv_error_set(error, r == -EACCES ? r : -EHOSTUNREACH, "no bus %s: %s",
+		return tv_error_set(error, r == -EACCES ? r : -EHOSTUNREACH, "%s: %s",
 				    ctl_where(ctl, where, sizeof(where)), strerror(-r));
 	*ret = TV_TAKE_PTR(bus);
 	return 0;

@@ -21,16 +21,16 @@ const char *ctl_where(const struct ctl *ctl, char *text, size_t size)
 {
 	switch (ctl->bus) {
 	case TRIOVIT_BUS_HOST:
-		snprintf(text, size, "on %s", ctl->where);
+		snprintf(text, size, "%s", ctl->where);
 		break;
 	case TRIOVIT_BUS_ADDRESS:
-		snprintf(text, size, "on the bus at %s", ctl->where);
+		snprintf(text, size, "the bus at %s", ctl->where);
 		break;
 	case TRIOVIT_BUS_SESSION:
-		snprintf(text, size, "on the session bus");
+		snprintf(text, size, "the session bus");
 		break;
 	default:
-		snprintf(text, size, "on the system bus");
+		snprintf(text, size, "the system bus");
 	}
 	return tool_printable(text);
 }

@@ -108,7 +108,7 @@ static int check_bus(struct doctor *doctor)
 		    "%s", error.text);
 		return -EHOSTUNREACH;
 	}
-	say(doctor, GOOD, "bus", NULL, "there is one %s", ctl_where(ctl, where, sizeof(where)));
+	say(doctor, GOOD, "bus", NULL, "%s answers", ctl_where(ctl, where, sizeof(where)));
 	return 0;
 }
 

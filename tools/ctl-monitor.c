@@ -183,7 +183,7 @@ static int run(const struct ctl *ctl, struct tv_error *error)
 	if (r < 0)
 		return tv_error_set(error, r, "asking the bus for signals: %s", strerror(-r));
 	if (!ctl->quiet)
-		fprintf(stderr, "watching what triovitd announces %s; Ctrl-C ends it\n",
+		fprintf(stderr, "watching what triovitd announces on %s; Ctrl-C ends it\n",
 			ctl_where(ctl, where, sizeof(where)));
 	do {
 		r = sd_bus_process(bus, NULL);

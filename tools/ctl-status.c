@@ -45,7 +45,7 @@ static int print_text(struct page *page, struct tv_error *error)
 
 	for (size_t i = 0; i < page->models.count; i++)
 		published += triovit_model_info(page->models.list[i])->published;
-	printf("triovitd   %s, %s\n", page->daemon->version, page->where);
+	printf("triovitd   %s on %s\n", page->daemon->version, page->where);
 	print_devices(&page->devices);
 	printf("models     %zu that you can use", page->models.count);
 	if (published)

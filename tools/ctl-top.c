@@ -137,7 +137,7 @@ static int print_text(const struct ctl *ctl, const struct view *before, const st
 	/* From the top left corner of an empty screen. */
 	if (isatty(STDOUT_FILENO))
 		fputs("\033[H\033[2J", stdout);
-	printf("triovitd %s, %s\n\n", now->daemon->version, ctl_where(ctl, where, sizeof(where)));
+	printf("triovitd %s on %s\n\n", now->daemon->version, ctl_where(ctl, where, sizeof(where)));
 	r = print_devices(before, now, error);
 	if (r >= 0 && now->models.count) {
 		putchar('\n');

@@ -94,7 +94,7 @@ struct ctl_models {
 int ctl_error(struct tv_error *error, const struct triovit_error *why);
 
 int ctl_open(const struct ctl *ctl, struct triovit_client **ret, struct tv_error *error);
-/* "on the system bus", "on the bus at unix:path=/run/bus". Returns text. */
+/* "the system bus", "the bus at unix:path=/run/bus", "root@host". Returns text. */
 const char *ctl_where(const struct ctl *ctl, char *text, size_t size);
 /* What every command but load does with a daemon on another machine too. */
 bool ctl_is_remote(const struct ctl *ctl);

@@ -50,35 +50,6 @@ int tool_finish(int code)
 	return code == EXIT_SUCCESS ? EXIT_FAILURE : code;
 }
 
-int tool_parse_number(const struct tool_command *command, const char *option, const char *text,
-		      uint64_t least, uint64_t most, uint64_t *ret)
-{
-	uint64_t value;
-	char *end;
-
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	/* strtoull() alone would take blanks, signs and, for "-1", the largest number there is. */
-	if (text[0] < '0' || text[0] > '9' || *end || errno || value < least || value > most)
-		return tool_wrong_usage(command,
-					"%s: '%s' is no whole number from %" PRIu64 " to %" PRIu64,
-					option, text, least, most);
-	*ret = value;
-	return 0;
-}
-
-int tool_parse_unsigned(const struct tool_command *command, const char *option, const char *text,
-			unsigned int least, unsigned int most, unsigned int *ret)
-{
-	uint64_t value = 0;
-	int r;
-
-	r = tool_parse_number(command, option, text, least, most, &value);
-	if (r == 0)
-		*ret = value;
-	return r;
-}
-
 int tool_take_flag(const struct tool_command *command, const struct tool_option *option,
 		   const char *text, void *ret)
 {
@@ -101,10 +72,20 @@ int tool_take_text(const struct tool_command *command, const struct tool_option 
 int tool_take_number(const struct tool_command *command, const struct tool_option *option,
 		     const char *text, void *ret)
 {
-	char name[32];
+	uint64_t value;
+	char *end;
 
-	snprintf(name, sizeof(name), "--%s", option->name);
-	return tool_parse_number(command, name, text, option->least, option->most, ret);
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	/* strtoull() alone would take blanks, signs and, for "-1", the largest number there is. */
+	if (text[0] < '0' || text[0] > '9' || *end || errno || value < option->least ||
+	    value > option->most)
+		return tool_wrong_usage(command,
+					"--%s: '%s' is no whole number from %" PRIu64
+					" to %" PRIu64,
+					option->name, text, option->least, option->most);
+	*(uint64_t *)ret = value;
+	return 0;
 }
 
 int tool_take_unsigned(const struct tool_command *command, const struct tool_option *option,

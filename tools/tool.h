@@ -42,12 +42,6 @@ int tool_fail(const struct tv_error *error);
  * are a failure like any other. */
 int tool_finish(int code);
 
-/* Option values. They return 0, or TOOL_WRONG_USAGE after saying what the option may be. */
-int tool_parse_number(const struct tool_command *command, const char *option, const char *text,
-		      uint64_t least, uint64_t most, uint64_t *ret);
-int tool_parse_unsigned(const struct tool_command *command, const char *option, const char *text,
-			unsigned int least, unsigned int most, unsigned int *ret);
-
 struct tool_option;
 
 /* What becomes of an option. text: its value, or NULL; ret: its field. Returns 0, or an exit code
