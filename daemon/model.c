@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "rtl-model/program.h"
-#include "rtl-model/timing.h"
+#include "rtl-model/cycle.h"
 
 #define COPIED_AT_ONCE ((size_t)4 << 20)
 
@@ -307,25 +307,13 @@ static int decode(const struct tv_package_program *program, const struct tv_targ
 	return tv_program_decode(target, segments, steps, ret, error);
 }
 
-static int time_job(const struct tv_program *program, const struct tv_target *target, bool warm,
-		    uint64_t *finish, uint64_t *ret, struct tv_error *error)
-{
-	struct tv_timing_job timing;
-	int r = tv_timing_of_job(target, program->header.onchip, program->commands, program->count,
-				 warm, &timing, finish, error);
-
-	if (r >= 0)
-		*ret = timing.cycles;
-	return r;
-}
-
 int tv_model_cycles(const struct tv_model *model, size_t index, const struct tv_target *target,
 		    uint64_t steps, struct tv_model_cycles *ret, struct tv_error *error)
 {
 	const struct tv_package_program *packed = &model->package->programs[index];
 	_cleanup_(tv_program_freep) struct tv_program *program = NULL;
-	_cleanup_free_ uint64_t *finish = NULL;
-	struct tv_model_cycles cycles;
+	struct tv_cycle_program timed;
+	struct tv_cycle_job idle, follows;
 	int r;
 
 	if (packed->header.target != target->id)
@@ -342,16 +330,14 @@ int tv_model_cycles(const struct tv_model *model, size_t index, const struct tv_
 		return tv_error_set(error, -EBADMSG, NAME ": program %s.%u: command %u: %s",
 				    packed->target, packed->header.images, program->count,
 				    program->end.why);
-	/* One more: an allocation of nothing may be NULL. */
-	finish = calloc((size_t)program->count + 1, sizeof(*finish));
-	if (!finish)
-		return tv_error_oom(error);
-	r = time_job(program, target, false, finish, &cycles.idle, error);
+	timed = (struct tv_cycle_program){ program->header.onchip, program->commands,
+					   program->count };
+	r = tv_cycle_of_job(target, NULL, &timed, &idle, NULL, error);
 	if (r >= 0)
-		r = time_job(program, target, true, finish, &cycles.follows, error);
+		r = tv_cycle_of_job(target, &timed, &timed, &follows, NULL, error);
 	if (r < 0)
 		return r;
-	*ret = cycles;
+	*ret = (struct tv_model_cycles){ .idle = idle.end, .follows = follows.end };
 	return 0;
 }
 

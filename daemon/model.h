@@ -44,7 +44,7 @@ TV_DEFINE_CLEANUP(struct tv_model *, tv_model_free)
 /* Cycles of a job. Exact: the device takes neither more nor fewer. */
 struct tv_model_cycles {
 	uint64_t idle; /* after an idle time */
-	uint64_t follows; /* right behind another job */
+	uint64_t follows; /* right behind another job of the program; behind others about that */
 };
 
 /*

@@ -10,13 +10,13 @@
 
 #include "model/package.h"
 #include "quantizer/network.h"
-#include "rtl-model/timing.h"
+#include "rtl-model/target.h"
 
 struct tv_lowered {
 	struct tv_program_header header;
 	struct tv_command *commands; /* header.commands of them */
 	struct tv_step *steps; /* one a command */
-	struct tv_timing_program timing; /* on the target, at full DRAM bandwidth */
+	double estimate; /* of its cycles, tv_timing_estimate() */
 };
 
 struct tv_lower_options {

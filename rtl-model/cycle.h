@@ -64,26 +64,54 @@ struct tv_cycle_event {
 struct tv_cycle_options {
 	const struct tv_target *target;
 	unsigned int dram_percent; /* of the target's bandwidth */
-	unsigned int jobs; /* of the same program, queued from the beginning */
 	bool every_cycle; /* evaluates also those in which nothing can change: the same, slower */
 	/* Clock edges to evaluate; when they are used up, the commands left count one after the
-	 * other, with nothing overlapped. 0: no limit. What a compiler makes needs fewer than
-	 * TV_CYCLE_EDGES. */
+	 * other, with nothing overlapped. 0: no limit. */
 	uint64_t edges;
 	void (*observer)(const struct tv_cycle_event *event, void *userdata); /* may be NULL */
 	void *userdata;
 };
 
-#define TV_CYCLE_EDGES (1u << 22)
+/* Enough for what a compiler makes, and a bound to what others may cost. */
+#define TV_CYCLE_EDGES (1u << 25)
 
-/* Time alone. ret_jobs[i] of each job; ret_commands[i] of each command of the last one, or NULL.
- * -ENOMEM. */
-int tv_cycle_time(const struct tv_cycle_options *options, uint32_t onchip,
-		  const struct tv_command *commands, uint32_t count, struct tv_cycle_job *ret_jobs,
-		  struct tv_cycle_command *ret_commands, struct tv_error *error);
+/* What there is to know of a program. */
+struct tv_cycle_program {
+	uint32_t onchip; /* bytes that its operands use */
+	const struct tv_command *commands; /* that were decoded */
+	uint32_t count;
+};
+
+/* Time alone, of jobs that are queued from the beginning. ret_jobs[i] of each job; ret_commands[i]
+ * of each command of the last one, or NULL. -ENOMEM. */
+int tv_cycle_time(const struct tv_cycle_options *options,
+		  const struct tv_cycle_program *const *programs, unsigned int jobs,
+		  struct tv_cycle_job *ret_jobs, struct tv_cycle_command *ret_commands,
+		  struct tv_error *error);
+
+/* What a device states, at full bandwidth: a job that finds it idle (previous NULL), or one that
+ * was fetched while a job of that program ran. *ret begins at 0; ret_commands, whose cycles are
+ * then those of the job, may be NULL. */
+int tv_cycle_of_job(const struct tv_target *target, const struct tv_cycle_program *previous,
+		    const struct tv_cycle_program *program, struct tv_cycle_job *ret,
+		    struct tv_cycle_command *ret_commands, struct tv_error *error);
+
+/* A program of that many images, with jobs always queued. */
+struct tv_cycle_profile {
+	uint64_t macs; /* of a job */
+	uint64_t cold; /* cycles of the first one */
+	double steady; /* cycles from one record to the next */
+	double utilisation; /* macs / (multipliers * steady) */
+	double images_per_second;
+	struct tv_cycle_job job; /* the last one, as are the commands */
+};
+
+int tv_cycle_profile(const struct tv_cycle_options *options, const struct tv_cycle_program *program,
+		     unsigned int images, struct tv_cycle_profile *ret,
+		     struct tv_cycle_command *ret_commands, struct tv_error *error);
 
 /* One job with its data: *ret as tv_functional_execute() says, *ret_job as tv_cycle_time(). The
- * job's observer is not called. options->jobs and edges are not looked at. */
+ * job's observer is not called. options->edges is not looked at. */
 int tv_cycle_execute(const struct tv_cycle_options *options, const struct tv_job *job,
 		     const struct tv_program *program, struct tv_record *ret,
 		     struct tv_cycle_job *ret_job, struct tv_error *error);

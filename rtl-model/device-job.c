@@ -77,11 +77,8 @@ static void unmap_segments(const struct tv_device_core *core, struct tv_device_j
 
 static int time_job(const struct tv_device_core *core, struct tv_device_job *job, bool warm)
 {
-	const struct tv_program *program = job->work.program;
-	struct tv_error error = { 0 };
-
-	return tv_timing_of_job(&core->target, program->header.onchip, program->commands,
-				program->count, warm, &job->timing, job->finish, &error);
+	return tv_device_time(core->times, &core->target, warm ? core->previous : NULL,
+			      job->work.program, &job->time, job->finish);
 }
 
 /* The watchdog bites during the first command that would end too late. */
@@ -96,7 +93,7 @@ static int apply_watchdog(const struct tv_device_core *core, struct tv_device_jo
 	tv_program_cut(job->work.program, finished, TV_FAULT_WATCHDOG,
 		       "the job takes longer than the watchdog allows");
 	r = time_job(core, job, warm);
-	job->timing.cycles = watchdog;
+	job->time.end = watchdog;
 	return r;
 }
 
@@ -149,7 +146,7 @@ void tv_device_job_begin(const struct tv_device_core *core, struct tv_device_job
 			},
 		},
 		.start = start,
-		.timing.cycles = TV_TIMING_LATENCY,
+		.time.end = TV_DEVICE_REFUSAL,
 	};
 	work->job.cancel = &work->cancel;
 	reserved = tv_decode_descriptor(bytes, &job->descriptor);
@@ -166,7 +163,7 @@ void tv_device_job_begin(const struct tv_device_core *core, struct tv_device_job
 	} else {
 		tv_device_work_run(work);
 	}
-	job->end = start + job->timing.cycles;
+	job->end = start + job->time.end;
 }
 
 void tv_device_work_run(struct tv_device_work *work)
@@ -191,25 +188,26 @@ static void join(const struct tv_device_core *core, struct tv_device_job *job)
 	unmap_segments(core, job);
 }
 
-static void job_done(struct tv_device_job *job)
+static void job_done(struct tv_device_core *core, struct tv_device_job *job)
 {
-	tv_program_free(job->work.program);
+	tv_program_free(core->previous);
+	core->previous = TV_TAKE_PTR(job->work.program);
 	free(job->finish);
-	job->work.program = NULL;
 	job->finish = NULL;
 }
 
-/* Part of what was done for a job may have been done before its start. */
-static uint64_t within(const struct tv_timing_job *timing, uint64_t cycles)
+/* Part of what was done for a job may have been done before its start, or after a watchdog's bite.
+ */
+static uint64_t within(const struct tv_cycle_job *time, uint64_t cycles)
 {
-	return cycles < timing->cycles ? cycles : timing->cycles;
+	return cycles < time->end ? cycles : time->end;
 }
 
-void tv_device_job_end(const struct tv_device_core *core, struct tv_device_job *job,
+void tv_device_job_end(struct tv_device_core *core, struct tv_device_job *job,
 		       struct tv_completion *ret)
 {
 	const struct tv_record *record = &job->work.record;
-	const struct tv_timing_job *timing = &job->timing;
+	const struct tv_cycle_job *time = &job->time;
 
 	join(core, job);
 	if (record->fault && core->host->complain)
@@ -223,22 +221,22 @@ void tv_device_job_end(const struct tv_device_core *core, struct tv_device_job *
 		.executed = record->executed,
 		.start = job->start,
 		.end = job->end,
-		/* The calculator does not tell the engines apart. */
-		.mat_busy = within(timing, timing->engines),
-		.rmac_busy = within(timing, timing->engines),
-		.epilogue_busy = within(timing, timing->epilogue),
-		.dma_busy = within(timing, timing->dram),
-		.stall_weights = within(timing, timing->stall_weights),
-		.stall_operands = within(timing, timing->stall_operands),
+		.mat_busy = within(time, time->busy[TV_CYCLE_MAT]),
+		.rmac_busy = within(time, time->busy[TV_CYCLE_RMAC]),
+		.epilogue_busy = within(time, time->busy[TV_CYCLE_EPILOGUE]),
+		.dma_busy = within(time, time->busy[TV_CYCLE_DMA]),
+		.stall_weights = within(time, time->stall[TV_CYCLE_WEIGHTS]),
+		.stall_operands =
+			within(time, time->stall[TV_CYCLE_OPERANDS] + time->stall[TV_CYCLE_ROWS]),
 	};
-	job_done(job);
+	job_done(core, job);
 }
 
-void tv_device_job_drop(const struct tv_device_core *core, struct tv_device_job *job)
+void tv_device_job_drop(struct tv_device_core *core, struct tv_device_job *job)
 {
 	tv_device_work_cancel(&job->work);
 	join(core, job);
-	job_done(job);
+	job_done(core, job);
 }
 
 uint32_t tv_device_job_progress(const struct tv_device_job *job, uint64_t now)

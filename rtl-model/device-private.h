@@ -6,9 +6,8 @@
 
 #include <triovit/regs.h>
 
+#include "rtl-model/cycle.h"
 #include "rtl-model/device.h"
-#include "rtl-model/functional.h"
-#include "rtl-model/timing.h"
 
 struct tv_device_work {
 	struct tv_functional *machine;
@@ -23,7 +22,7 @@ struct tv_device_job {
 	struct tv_device_work work;
 	struct tv_descriptor descriptor;
 	uint64_t start, end;
-	struct tv_timing_job timing;
+	struct tv_cycle_job time; /* from 0 */
 	uint64_t *finish; /* of each command, from start */
 };
 
@@ -48,20 +47,33 @@ struct tv_device_core {
 	struct tv_target target;
 	unsigned int address_bits;
 	struct tv_functional *machine;
+	struct tv_device_times *times;
+	struct tv_program *previous; /* of the job that ended last; NULL: it had none */
 };
+
+/* Cycles of a job that was refused: to read its descriptor, and to write its record. */
+#define TV_DEVICE_REFUSAL 48
+
+struct tv_device_times *tv_device_times_new(void);
+void tv_device_times_free(struct tv_device_times *times);
+/* A program's time behind another (NULL: behind none), the same in every run. ret_finish[i]: cycles
+ * from its start to command i's end. -ENOMEM. */
+int tv_device_time(struct tv_device_times *times, const struct tv_target *target,
+		   const struct tv_program *previous, const struct tv_program *program,
+		   struct tv_cycle_job *ret, uint64_t *ret_finish);
 
 /*
  * Takes a job in: checks it, maps its memory, knows its time and has it computed. bytes is the
- * descriptor, warm as for tv_timing_of_job(). Cannot fail: what is wrong with the job is its
+ * descriptor; warm: it was fetched while the job before it ran. Cannot fail: what is wrong with the job is its
  * outcome, and so is a host without memory (TV_FAULT_BUS of no segment).
  */
 void tv_device_job_begin(const struct tv_device_core *core, struct tv_device_job *job,
 			 const uint8_t *bytes, uint64_t start, bool warm, uint32_t watchdog);
 /* Waits for its computing and writes what became of it to *ret, all but index. */
-void tv_device_job_end(const struct tv_device_core *core, struct tv_device_job *job,
+void tv_device_job_end(struct tv_device_core *core, struct tv_device_job *job,
 		       struct tv_completion *ret);
 /* Ends it at once, without an outcome. */
-void tv_device_job_drop(const struct tv_device_core *core, struct tv_device_job *job);
+void tv_device_job_drop(struct tv_device_core *core, struct tv_device_job *job);
 /* Commands finished by then. */
 uint32_t tv_device_job_progress(const struct tv_device_job *job, uint64_t now);
 

@@ -64,6 +64,9 @@ int tv_device_new(const struct tv_target *target, unsigned int address_bits,
 		.target = *target,
 		.address_bits = address_bits,
 	};
+	device->core.times = tv_device_times_new();
+	if (!device->core.times)
+		return tv_error_oom(error);
 	r = tv_functional_new(target, &device->core.machine, error);
 	if (r < 0)
 		return r;
@@ -78,6 +81,8 @@ void tv_device_free(struct tv_device *device)
 	if (device->state.running)
 		tv_device_job_drop(&device->core, &device->job);
 	tv_functional_free(device->core.machine);
+	tv_device_times_free(device->core.times);
+	tv_program_free(device->core.previous);
 	free(device);
 }
 

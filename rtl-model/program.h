@@ -2,8 +2,8 @@
 /*
  * A program as a machine takes it in: copied from its segment, checked, taken apart. What a job's
  * commands touch is known before the first of them runs, so all that can be wrong with them but
- * for their parameter records is found here. Functional model, timing calculator, device and cycle
- * model work on the outcome; none reads the program's memory again.
+ * for their parameter records is found here. Functional model, cycle model and device
+ * work on the outcome; none reads the program's memory again.
  */
 #ifndef TV_RTL_MODEL_PROGRAM_H
 #define TV_RTL_MODEL_PROGRAM_H

@@ -3,7 +3,6 @@
  * operands leave allows, from one job into the next. */
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 
 #include "common/cleanup.h"
@@ -15,8 +14,6 @@ struct clock {
 	double stream; /* the DRAM channel has brought all weights asked for so far */
 	double operands; /* and moved all other operands, which go first */
 	double engines; /* the engines are free from then on */
-	double engines_busy, epilogue_busy, weights_wait, dram_wait;
-	uint64_t bytes;
 	double bytes_per_cycle;
 	uint64_t ring; /* bytes for streamed weights */
 };
@@ -37,7 +34,6 @@ static double later(double a, double b)
 static double transfer_stream(struct clock *clock, double from, uint64_t bytes)
 {
 	clock->stream = later(from, clock->stream) + (double)bytes / clock->bytes_per_cycle;
-	clock->bytes += bytes;
 	return clock->stream;
 }
 
@@ -48,7 +44,6 @@ static double transfer_operands(struct clock *clock, double from, uint64_t bytes
 
 	clock->operands = later(from, clock->operands) + cycles;
 	clock->stream = later(clock->stream, from) + cycles;
-	clock->bytes += bytes;
 	return clock->operands;
 }
 
@@ -93,7 +88,7 @@ struct planned {
 	unsigned int parts; /* the weights come in so many equal chunks, one after the other */
 	bool streamed; /* weights come through the ring */
 	unsigned int copy; /* index + 1 of the COPY that brings the weights on chip, or 0 */
-	double finish; /* of the command, in the last job that was run */
+	double finish; /* of the command, in the latest job */
 };
 
 /* A program, and room to run a few jobs of it. */
@@ -123,15 +118,13 @@ static unsigned int find_copy(const struct tv_command *commands, unsigned int i)
 	return 0;
 }
 
-static int plan_program(struct plan *plan, const struct tv_target *target,
-			unsigned int dram_percent, uint32_t onchip,
+static int plan_program(struct plan *plan, const struct tv_target *target, uint32_t onchip,
 			const struct tv_command *commands, uint32_t count, unsigned int jobs,
 			struct tv_error *error)
 {
 	size_t chunks = 0;
 
-	plan->clock.bytes_per_cycle =
-		(double)target->dram_mb_s / target->clock_mhz * dram_percent / 100;
+	plan->clock.bytes_per_cycle = (double)target->dram_mb_s / target->clock_mhz;
 	plan->clock.ring = onchip < target->onchip ? target->onchip - onchip : 0;
 	plan->count = count;
 	plan->commands = calloc(count + !count, sizeof(*plan->commands));
@@ -194,10 +187,7 @@ static void load_ahead(struct run *run)
 
 static void wait_for_weights(struct clock *clock, double loaded)
 {
-	if (loaded > clock->engines) {
-		clock->weights_wait += loaded - clock->engines;
-		clock->engines = loaded;
-	}
+	clock->engines = later(clock->engines, loaded);
 }
 
 static void run_command(struct run *run, const struct planned *now)
@@ -221,21 +211,13 @@ static void run_command(struct run *run, const struct planned *now)
 		clock->engines += step;
 		chunk->freed = clock->engines;
 	}
-	clock->engines_busy += (double)now->timing.cycles;
-	clock->epilogue_busy += (double)now->timing.epilogue;
-	if (now->timing.dram) {
-		double done = transfer_operands(clock, begin, now->timing.dram);
-
-		if (done > clock->engines) {
-			clock->dram_wait += done - clock->engines;
-			clock->engines = done;
-		}
-	}
+	if (now->timing.dram)
+		clock->engines =
+			later(clock->engines, transfer_operands(clock, begin, now->timing.dram));
 }
 
-/* ends[j]: when job j has ended. *ret: the clock after the last one, whose finish the commands have
- * then. */
-static void run_jobs(const struct plan *plan, unsigned int jobs, double *ends, struct clock *ret)
+/* ends[j]: when job j has ended. */
+static void run_jobs(const struct plan *plan, unsigned int jobs, double *ends)
 {
 	struct run run = {
 		.plan = plan,
@@ -262,30 +244,24 @@ static void run_jobs(const struct plan *plan, unsigned int jobs, double *ends, s
 			ends[job] = later(ends[job], now->finish);
 		}
 	}
-	*ret = run.clock;
 }
 
-int tv_timing_of_program(const struct tv_target *target, unsigned int dram_percent,
-			 const struct tv_program_header *header, const struct tv_command *commands,
-			 struct tv_timing_program *ret, struct tv_error *error)
+int tv_timing_estimate(const struct tv_target *target, const struct tv_program_header *header,
+		       const struct tv_command *commands, double *ret, struct tv_error *error)
 {
 	enum {
 		JOBS = 4
 	};
 	_cleanup_(plan_done) struct plan plan = { 0 };
-	struct tv_timing_program result = { .macs = 0 };
-	struct clock clock, before;
 	double ends[JOBS];
 	int r;
 
-	r = plan_program(&plan, target, dram_percent, header->onchip, commands, header->commands,
-			 JOBS, error);
+	r = plan_program(&plan, target, header->onchip, commands, header->commands, JOBS, error);
 	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < plan.count; i++) {
 		const struct planned *planned = &plan.commands[i];
 
-		result.macs += planned->timing.macs;
 		if (planned->streamed && planned->timing.chunk > plan.clock.ring)
 			return tv_error_set(error, -ENOSPC,
 					    "command %u needs %" PRIu64
@@ -293,49 +269,8 @@ int tv_timing_of_program(const struct tv_target *target, unsigned int dram_perce
 					    " are left",
 					    i, planned->timing.chunk, plan.clock.ring);
 	}
-	/* Two jobs fill the pipe, the others are counted: once for the whole run, once for the part
-	 * up to the second, which is the same computation cut short. */
-	run_jobs(&plan, 2, ends, &before);
-	result.cold = ends[0];
-	run_jobs(&plan, JOBS, ends, &clock);
-	result.steady = (ends[JOBS - 1] - ends[1]) / (JOBS - 2);
-	result.engines = (clock.engines_busy - before.engines_busy) / (JOBS - 2);
-	result.weights_wait = (clock.weights_wait - before.weights_wait) / (JOBS - 2);
-	result.dram_wait = (clock.dram_wait - before.dram_wait) / (JOBS - 2);
-	result.dram_bytes = clock.bytes / JOBS;
-	result.utilisation =
-		(double)result.macs / ((double)tv_target_multipliers(target) * result.steady);
-	result.images_per_second = header->images * target->clock_mhz * 1e6 / result.steady;
-	*ret = result;
-	return 0;
-}
-
-int tv_timing_of_job(const struct tv_target *target, uint32_t onchip,
-		     const struct tv_command *commands, uint32_t count, bool warm,
-		     struct tv_timing_job *ret, uint64_t *ret_finish, struct tv_error *error)
-{
-	_cleanup_(plan_done) struct plan plan = { 0 };
-	struct clock clock, before = { .stream = 0 };
-	unsigned int jobs = warm ? 2 : 1;
-	double ends[2], begin;
-	int r;
-
-	r = plan_program(&plan, target, 100, onchip, commands, count, jobs, error);
-	if (r < 0)
-		return r;
-	if (warm)
-		run_jobs(&plan, 1, ends, &before);
-	run_jobs(&plan, jobs, ends, &clock);
-	begin = warm ? ends[0] : 0;
-	*ret = (struct tv_timing_job){
-		.cycles = (uint64_t)ceil(ends[jobs - 1] - begin) + TV_TIMING_LATENCY,
-		.engines = (uint64_t)(clock.engines_busy - before.engines_busy),
-		.epilogue = (uint64_t)(clock.epilogue_busy - before.epilogue_busy),
-		.dram = (uint64_t)((double)(clock.bytes - before.bytes) / clock.bytes_per_cycle),
-		.stall_weights = (uint64_t)(clock.weights_wait - before.weights_wait),
-		.stall_operands = (uint64_t)(clock.dram_wait - before.dram_wait),
-	};
-	for (uint32_t i = 0; i < count; i++)
-		ret_finish[i] = (uint64_t)ceil(plan.commands[i].finish - begin);
+	/* Two jobs fill the pipe, the others are counted. */
+	run_jobs(&plan, JOBS, ends);
+	*ret = (ends[JOBS - 1] - ends[1]) / (JOBS - 2);
 	return 0;
 }

@@ -71,6 +71,15 @@ static uint64_t attention_cycles(const struct tv_target *target, const struct tv
 	return product + (heads - 1) * max64(product, quotient) + quotient + TV_TIMING_LATENCY;
 }
 
+/* Of passes over the whole map the first needs the most: the records come before its weights. */
+static uint64_t first_chunk(const struct tv_command *command, const struct tv_dense *dense)
+{
+	const struct tv_weights_layout layout = tv_weights_layout(command);
+	uint64_t pass = ((uint64_t)dense->steps * TV_BLOCK_STEP) << dense->split;
+
+	return dense->passes == 1 ? layout.size : layout.weights[0] + pass;
+}
+
 void tv_timing_of_command(const struct tv_target *target, const struct tv_command *command,
 			  struct tv_timing_command *ret)
 {
@@ -99,7 +108,7 @@ void tv_timing_of_command(const struct tv_target *target, const struct tv_comman
 		/* Without tiles the passes go over the whole map, one after the other: only one
 		 * pass's weights are needed at once, but input in DRAM is read by each. */
 		if (!command->tile_rows) {
-			timing.chunk = up(timing.weights, dense.passes);
+			timing.chunk = first_chunk(command, &dense);
 			again = dense.passes;
 		}
 		break;

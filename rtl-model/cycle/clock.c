@@ -39,13 +39,12 @@ const char *tv_cycle_stall_name(enum tv_cycle_stall stall)
 void control_evaluate(struct machine *m)
 {
 	struct control *control = &m->control;
-	uint64_t commands = (control->q.job + 1ull) * m->plan->count;
+	const struct planned_job *job = &m->plan->jobs[control->q.job];
 	bool arrived = stored_bytes(m) == m->memory.q.delivered[CLIENT_STORE];
 
 	control->wake = m->now < control->q.open ? control->q.open : NEVER;
-	if (m->scoreboard.retired < commands || !arrived ||
-	    m->memory.q.delivered[CLIENT_FETCH] <
-		    (control->q.job + 1ull) * (BYTES_DESCRIPTOR + TV_PROGRAM_HEADER_SIZE))
+	if (m->scoreboard.retired < job->end || !arrived ||
+	    m->memory.q.delivered[CLIENT_FETCH] < job->head)
 		return;
 	m->moved = true;
 	if (!control->q.record) {
@@ -56,7 +55,7 @@ void control_evaluate(struct machine *m)
 	m->jobs[control->q.job].end = m->now;
 	control->d.record = false;
 	control->d.job++;
-	if (control->d.job == m->plan->jobs)
+	if (control->d.job == m->plan->job_count)
 		return;
 	m->jobs[control->d.job].start = m->now;
 	control->d.open = m->now + CYCLES_CLEAR;
@@ -109,33 +108,33 @@ static void account(struct machine *m, uint64_t cycles)
 {
 	const struct engine *slots = m->engines.slot;
 	struct tv_cycle_job *job;
-	struct tv_cycle_command *now = NULL;
+	struct tv_cycle_command *told;
 	uint64_t command = m->engines.second.command;
 	enum tv_cycle_stall why;
 
-	if (m->control.q.job == m->plan->jobs)
+	if (m->control.q.job == m->plan->job_count)
 		return;
 	job = &m->jobs[m->control.q.job];
 	for (unsigned int i = 0; i < SLOTS; i++) {
 		if (!slots[i].busy || slots[i].blocked)
 			continue;
 		job->busy[i] += cycles;
-		if (m->commands && job_of(m, slots[i].task.command) == m->plan->jobs - 1)
-			m->commands[slots[i].task.command % m->plan->count].busy[i] += cycles;
+		told = told_of(m, slots[i].task.command);
+		if (told)
+			told->busy[i] += cycles;
 	}
 	if (slots[SLOT_MAT].busy && !slots[SLOT_MAT].blocked)
 		return;
-	if (m->plan->count && job_of(m, command) != m->control.q.job)
-		command = m->control.q.job * (uint64_t)m->plan->count + m->plan->count - 1;
+	if (command == m->plan->jobs[m->control.q.job].end && command)
+		command--;
 	why = slots[SLOT_MAT].blocked ? TV_CYCLE_DRAIN : slots[SLOT_MAT].why;
 	/* What a first stage waits for, the second waits for too. */
 	if (why == TV_CYCLE_BUFFER && !slots[SLOT_RMAC].busy)
 		why = slots[SLOT_RMAC].why;
 	job->stall[why] += cycles;
-	if (m->commands && m->plan->count && job_of(m, command) == m->plan->jobs - 1)
-		now = &m->commands[command % m->plan->count];
-	if (now)
-		now->stall[why] += cycles;
+	told = told_of(m, command);
+	if (told && command < m->plan->count)
+		told->stall[why] += cycles;
 }
 
 /* No compiler makes such a program: what is left of it counts as if nothing overlapped. */
@@ -144,19 +143,21 @@ static void give_up(struct machine *m)
 	const struct tv_target *target = m->plan->target;
 	uint64_t command = m->scoreboard.retired, cycles = 0;
 	struct tv_timing_command timing;
+	struct tv_cycle_command *told;
 
-	for (; m->control.q.job < m->plan->jobs; m->control.q.job++) {
+	for (; m->control.q.job < m->plan->job_count; m->control.q.job++) {
 		m->jobs[m->control.q.job].start = later(m->jobs[m->control.q.job].start, cycles);
 		cycles = later(cycles, m->now);
-		for (; command < (m->control.q.job + 1ull) * m->plan->count; command++) {
+		for (; command < m->plan->jobs[m->control.q.job].end; command++) {
 			const struct tv_command *now = work_of(m, command)->command;
 
 			tv_timing_of_command(target, now, &timing);
 			cycles +=
 				timing.cycles +
 				up((timing.weights + timing.dram) * m->memory.cost, m->memory.rate);
-			if (m->commands && job_of(m, command) == m->plan->jobs - 1)
-				m->commands[command % m->plan->count].end = cycles;
+			told = told_of(m, command);
+			if (told)
+				told->end = cycles;
 		}
 		m->jobs[m->control.q.job].end = cycles;
 	}
@@ -170,7 +171,7 @@ static int run(struct machine *m, const atomic_bool *cancel)
 	m->control.d.open = m->control.q.open = CYCLES_CLEAR;
 	for (unsigned int i = 0; i < SLOTS; i++)
 		m->engines.d.turn[i].command = m->engines.q.turn[i].command = NEVER;
-	while (m->control.q.job < m->plan->jobs) {
+	while (m->control.q.job < m->plan->job_count) {
 		if (cancel && atomic_load_explicit(cancel, memory_order_relaxed))
 			return -ECANCELED;
 		if (m->options->edges && edges++ == m->options->edges) {
@@ -189,13 +190,13 @@ static int run(struct machine *m, const atomic_bool *cancel)
 	return 0;
 }
 
-static int simulate(struct machine *m, struct plan *plan, uint32_t onchip,
-		    const struct tv_command *commands, uint32_t count, unsigned int jobs,
+static int simulate(struct machine *m, struct plan *plan,
+		    const struct tv_cycle_program *const *programs, unsigned int jobs,
 		    const atomic_bool *cancel, struct tv_error *error)
 {
 	int r;
 
-	r = plan_make(plan, m->options->target, onchip, commands, count, jobs, error);
+	r = plan_make(plan, m->options->target, programs, jobs, error);
 	if (r < 0)
 		return r;
 	m->plan = plan;
@@ -223,23 +224,24 @@ static struct machine *machine_new(const struct tv_cycle_options *options,
 	return m;
 }
 
-int tv_cycle_time(const struct tv_cycle_options *options, uint32_t onchip,
-		  const struct tv_command *commands, uint32_t count, struct tv_cycle_job *ret_jobs,
-		  struct tv_cycle_command *ret_commands, struct tv_error *error)
+int tv_cycle_time(const struct tv_cycle_options *options,
+		  const struct tv_cycle_program *const *programs, unsigned int jobs,
+		  struct tv_cycle_job *ret_jobs, struct tv_cycle_command *ret_commands,
+		  struct tv_error *error)
 {
-	_cleanup_free_ struct tv_cycle_job *jobs = calloc(options->jobs, sizeof(*jobs));
-	_cleanup_free_ struct machine *m = machine_new(options, jobs, ret_commands);
+	_cleanup_free_ struct tv_cycle_job *times = calloc(jobs, sizeof(*times));
+	_cleanup_free_ struct machine *m = machine_new(options, times, ret_commands);
 	_cleanup_(plan_done) struct plan plan = { .count = 0 };
 	int r;
 
-	if (!jobs || !m)
+	if (!times || !m)
 		return tv_error_oom(error);
-	for (uint32_t i = 0; ret_commands && i < count; i++)
+	for (uint32_t i = 0; ret_commands && i < programs[jobs - 1]->count; i++)
 		ret_commands[i] = (struct tv_cycle_command){ .begin = NEVER };
-	r = simulate(m, &plan, onchip, commands, count, options->jobs, NULL, error);
+	r = simulate(m, &plan, programs, jobs, NULL, error);
 	if (r < 0)
 		return r;
-	memcpy(ret_jobs, jobs, options->jobs * sizeof(*jobs));
+	memcpy(ret_jobs, times, jobs * sizeof(*times));
 	return 0;
 }
 
@@ -248,6 +250,9 @@ int tv_cycle_execute(const struct tv_cycle_options *options, const struct tv_job
 		     struct tv_cycle_job *ret_job, struct tv_error *error)
 {
 	struct tv_cycle_job time = { .start = 0 };
+	const struct tv_cycle_program timed = { program->header.onchip, program->commands,
+						program->count };
+	const struct tv_cycle_program *const only = &timed;
 	const struct tv_cycle_options how = {
 		.target = options->target,
 		.dram_percent = options->dram_percent,
@@ -266,8 +271,7 @@ int tv_cycle_execute(const struct tv_cycle_options *options, const struct tv_job
 	if (r < 0)
 		return r;
 	m->data = data;
-	r = simulate(m, &plan, program->header.onchip, program->commands, program->count, 1,
-		     job->cancel, error);
+	r = simulate(m, &plan, &only, 1, job->cancel, error);
 	if (r >= 0)
 		r = data_outcome(data, ret, error);
 	for (uint64_t command = m->scoreboard.retired; r < 0 && command < program->count; command++)

@@ -76,7 +76,7 @@ static struct room room_of(const struct plan *plan)
 {
 	struct room room = { .bank = 1 };
 
-	for (uint32_t i = 0; i < plan->count; i++) {
+	for (uint64_t i = 0; i < plan->count; i++) {
 		const struct work *work = &plan->works[i];
 		const struct tv_command *command = work->command;
 		uint64_t dim = command->head_dim;

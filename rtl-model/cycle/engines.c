@@ -18,8 +18,8 @@ static void report(struct machine *m, enum slot slot, const struct task *task)
 	const struct tv_cycle_options *options = m->options;
 	struct tv_cycle_event event = {
 		.engine = (enum tv_cycle_engine)slot,
-		.job = (unsigned int)job_of(m, task->command),
-		.command = (uint32_t)(task->command % m->plan->count),
+		.job = m->control.q.job,
+		.command = (uint32_t)(task->command - m->plan->jobs[m->control.q.job].first),
 		.begin = task->begin,
 		.end = end_of(task),
 	};
@@ -51,12 +51,10 @@ static void end_task(struct machine *m, enum slot slot)
 static void begin_task(struct machine *m, enum slot slot, struct task *task)
 {
 	struct engine *engine = &m->engines.slot[slot];
-	struct tv_cycle_command *command;
+	struct tv_cycle_command *told = told_of(m, task->command);
 
-	if (m->commands && job_of(m, task->command) == m->plan->jobs - 1) {
-		command = &m->commands[task->command % m->plan->count];
-		command->begin = earlier(command->begin, m->now);
-	}
+	if (told)
+		told->begin = earlier(told->begin, m->now);
 	data_begin(m, task->command);
 	data_compute(m, task);
 	task->begin = m->now;
@@ -120,7 +118,7 @@ static void pass_over(struct machine *m)
 	uint64_t command = engines->second.command;
 	uint8_t opcode;
 
-	if (command >= m->fetch.q.commands || job_of(m, command) != m->control.q.job ||
+	if (command >= m->fetch.q.commands || work_of(m, command)->job != m->control.q.job ||
 	    m->now < m->control.q.open)
 		return;
 	opcode = work_of(m, command)->command->opcode;
@@ -165,8 +163,8 @@ static void free_read(struct machine *m)
 
 	while (engines->tiles_freed < s->tiles && s->end[engines->tiles_freed % TILES] <= done)
 		engines->tiles_freed++;
-	if (command < (uint64_t)m->plan->count * m->plan->jobs && pass &&
-	    work_of(m, command)->passes_outermost && work_of(m, command)->sweeps[WRITES_WEIGHTS])
+	if (command < m->plan->count && pass && work_of(m, command)->passes_outermost &&
+	    work_of(m, command)->sweeps[WRITES_WEIGHTS])
 		freed += work_weights(work_of(m, command), pass - 1);
 	engines->d.weights_freed = freed;
 }

@@ -110,6 +110,7 @@ static void enter(struct machine *m, enum slot slot)
 	struct epilogue *epilogue = &m->epilogue;
 	const uint64_t lanes = m->plan->target->epilogue_lanes;
 	struct task *task = &epilogue->task;
+	struct tv_cycle_command *told;
 	uint64_t cycles;
 
 	*task = *waiting(m, slot);
@@ -120,8 +121,9 @@ static void enter(struct machine *m, enum slot slot)
 	free_shortcut(m, task);
 	m->moved = true;
 	m->jobs[m->control.q.job].busy[TV_CYCLE_EPILOGUE] += cycles;
-	if (m->commands && job_of(m, task->command) == m->plan->jobs - 1)
-		m->commands[task->command % m->plan->count].busy[TV_CYCLE_EPILOGUE] += cycles;
+	told = told_of(m, task->command);
+	if (told)
+		told->busy[TV_CYCLE_EPILOGUE] += cycles;
 }
 
 static void leave_lanes(struct machine *m)

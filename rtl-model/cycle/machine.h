@@ -63,6 +63,8 @@ enum relation {
 
 struct work {
 	const struct tv_command *command;
+	unsigned int job;
+	uint64_t fetched; /* bytes of programs up to its end */
 	struct tv_dense dense; /* the second stage's */
 	bool has_dense, has_depthwise, pool;
 	bool passes_outermost; /* over the whole map, pass after pass */
@@ -76,25 +78,30 @@ struct work {
 	uint64_t weights[2]; /* bytes that the first stage needs, and all of them */
 	uint64_t extent[RELATIONS]; /* bytes of the input, shortcut, weights operand */
 	/* Through DRAM: how often an operand is read, 0: it is on chip or absent; and the bytes of
-	 * all before it in the job. */
+	 * all before it. */
 	uint32_t sweeps[RELATIONS];
 	uint64_t before[RELATIONS];
 	bool stored; /* the output is in DRAM */
-	uint32_t first_related[RELATIONS + 1]; /* into plan.related */
+	size_t first_related[RELATIONS + 1]; /* into plan.related */
+};
+
+struct planned_job {
+	uint64_t first, end; /* its commands, counted over all jobs */
+	uint64_t head; /* bytes of programs up to the end of its header */
+	uint64_t ring; /* bytes on chip for streamed weights */
 };
 
 struct plan {
 	const struct tv_target *target;
-	struct work *works;
-	uint32_t count;
-	uint32_t *related; /* commands */
-	uint64_t total[RELATIONS]; /* bytes a job reads from DRAM */
-	uint64_t ring; /* bytes on chip for streamed weights */
-	unsigned int jobs;
+	struct work *works; /* of all jobs; one more behind the last, of no job */
+	uint64_t count;
+	struct planned_job *jobs;
+	unsigned int job_count;
+	uint64_t *related; /* commands */
 };
 
-int plan_make(struct plan *plan, const struct tv_target *target, uint32_t onchip,
-	      const struct tv_command *commands, uint32_t count, unsigned int jobs,
+int plan_make(struct plan *plan, const struct tv_target *target,
+	      const struct tv_cycle_program *const *programs, unsigned int jobs,
 	      struct tv_error *error);
 void plan_done(struct plan *plan);
 
@@ -358,20 +365,17 @@ bool scoreboard_in_order(const struct machine *m, uint64_t command);
 /* Room in the store DMA, and for what tells of the bytes' arrival. */
 bool store_has_room(const struct machine *m);
 
-/* Of no command there is one, which does nothing and is never reached. */
-static inline uint32_t commands_of_job(const struct machine *m)
-{
-	return m->plan->count + !m->plan->count;
-}
-
 static inline const struct work *work_of(const struct machine *m, uint64_t command)
 {
-	return &m->plan->works[command % commands_of_job(m)];
+	return &m->plan->works[command];
 }
 
-static inline uint64_t job_of(const struct machine *m, uint64_t command)
+/* What is told of a command: those of the last job. */
+static inline struct tv_cycle_command *told_of(const struct machine *m, uint64_t command)
 {
-	return command / commands_of_job(m);
+	const struct planned_job *last = &m->plan->jobs[m->plan->job_count - 1];
+
+	return m->commands && command >= last->first ? &m->commands[command - last->first] : NULL;
 }
 
 static inline struct flight *flight_of(struct machine *m, uint64_t command)
@@ -382,7 +386,7 @@ static inline struct flight *flight_of(struct machine *m, uint64_t command)
 /* Bytes of a stream before a command's operand. */
 static inline uint64_t stream_base(const struct machine *m, uint64_t command, enum relation operand)
 {
-	return job_of(m, command) * m->plan->total[operand] + work_of(m, command)->before[operand];
+	return work_of(m, command)->before[operand];
 }
 
 /* Bytes that were handed to the store DMA. */

@@ -102,18 +102,15 @@ void memory_evaluate(struct machine *m)
 
 void fetch_evaluate(struct machine *m)
 {
-	const uint64_t count = m->plan->count, total = count * m->plan->jobs;
-	const uint64_t head = BYTES_DESCRIPTOR + TV_PROGRAM_HEADER_SIZE;
-	const uint64_t job = head + count * TV_COMMAND_SIZE;
-	uint64_t delivered = m->memory.q.delivered[CLIENT_FETCH], rest = delivered % job;
-	uint64_t last = earlier(m->scoreboard.retired + WINDOW, total) - 1;
+	uint64_t last = earlier(m->scoreboard.retired + WINDOW, m->plan->count);
+	uint64_t delivered = m->memory.q.delivered[CLIENT_FETCH];
 	struct fetch *fetch = &m->fetch;
 
-	fetch->d.commands = delivered / job * count;
-	if (rest > head)
-		fetch->d.commands += (rest - head) / TV_COMMAND_SIZE;
-	fetch->d.asked = count ? last / count * job + head + (last % count + 1) * TV_COMMAND_SIZE :
-				 head * m->plan->jobs;
+	while (fetch->d.commands < m->plan->count &&
+	       work_of(m, fetch->d.commands)->fetched <= delivered)
+		fetch->d.commands++;
+	fetch->d.asked = later(last ? work_of(m, last - 1)->fetched : 0,
+			       m->plan->jobs[m->control.q.job].head);
 	if (fetch->d.commands != fetch->q.commands || fetch->d.asked != fetch->q.asked)
 		m->moved = true;
 }

@@ -182,12 +182,14 @@ static void set_operands(struct work *work, const struct accesses *accesses)
 
 static void set_streams(struct plan *plan)
 {
-	for (uint32_t i = 0; i < plan->count; i++) {
+	uint64_t total[RELATIONS] = { 0 };
+
+	for (uint64_t i = 0; i <= plan->count; i++) {
 		struct work *work = &plan->works[i];
 
 		for (unsigned int r = 0; r < RELATIONS; r++) {
-			work->before[r] = plan->total[r];
-			plan->total[r] += work->sweeps[r] * work->extent[r];
+			work->before[r] = total[r];
+			total[r] += work->sweeps[r] * work->extent[r];
 		}
 	}
 }
@@ -200,8 +202,8 @@ static bool meet(const struct tv_access *a, const struct tv_access *b)
 	       b->offset < a->offset + a->size;
 }
 
-static bool related(const struct work *works, const struct accesses *accesses, uint32_t now,
-		    uint32_t before, enum relation relation)
+static bool related(const struct work *works, const struct accesses *accesses, uint64_t now,
+		    uint64_t before, enum relation relation)
 {
 	const struct accesses *a = &accesses[now], *b = &accesses[before];
 	bool copy = works[now].command->opcode == TV_OP_COPY;
@@ -225,10 +227,10 @@ static bool related(const struct work *works, const struct accesses *accesses, u
 	       (meet(&a->output, &b->input) || meet(&a->output, &b->output));
 }
 
-static int add_related(struct plan *plan, uint32_t *count, uint32_t *room, uint32_t command,
+static int add_related(struct plan *plan, size_t *count, size_t *room, uint64_t command,
 		       struct tv_error *error)
 {
-	uint32_t *more;
+	uint64_t *more;
 
 	if (*count == *room) {
 		*room = *room ? 2 * *room : 256;
@@ -243,16 +245,17 @@ static int add_related(struct plan *plan, uint32_t *count, uint32_t *room, uint3
 
 static int set_related(struct plan *plan, const struct accesses *accesses, struct tv_error *error)
 {
-	uint32_t count = 0, room = 0;
+	size_t count = 0, room = 0;
 	int r;
 
-	for (uint32_t i = 0; i < plan->count; i++) {
+	for (uint64_t i = 0; i < plan->count; i++) {
 		struct work *work = &plan->works[i];
-		uint32_t oldest = i < WINDOW ? 0 : i - WINDOW + 1;
+		uint64_t oldest =
+			later(i < WINDOW ? 0 : i - WINDOW + 1, plan->jobs[work->job].first);
 
 		for (unsigned int relation = 0; relation < RELATIONS; relation++) {
 			work->first_related[relation] = count;
-			for (uint32_t j = oldest; j < i; j++) {
+			for (uint64_t j = oldest; j < i; j++) {
 				if (!related(plan->works, accesses, i, j, relation))
 					continue;
 				r = add_related(plan, &count, &room, j, error);
@@ -265,24 +268,54 @@ static int set_related(struct plan *plan, const struct accesses *accesses, struc
 	return 0;
 }
 
-int plan_make(struct plan *plan, const struct tv_target *target, uint32_t onchip,
-	      const struct tv_command *commands, uint32_t count, unsigned int jobs,
+static void set_job(struct plan *plan, unsigned int index, const struct tv_cycle_program *program,
+		    uint64_t first, uint64_t fetched)
+{
+	uint64_t onchip = plan->target->onchip;
+
+	plan->jobs[index] = (struct planned_job){
+		.first = first,
+		.end = first + program->count,
+		.head = fetched + BYTES_DESCRIPTOR + TV_PROGRAM_HEADER_SIZE,
+		.ring = program->onchip < onchip ? onchip - program->onchip : 0,
+	};
+	for (uint32_t i = 0; i < program->count; i++) {
+		struct work *work = &plan->works[first + i];
+
+		work->command = &program->commands[i];
+		work->job = index;
+		work->fetched = plan->jobs[index].head + (i + 1ull) * TV_COMMAND_SIZE;
+	}
+}
+
+int plan_make(struct plan *plan, const struct tv_target *target,
+	      const struct tv_cycle_program *const *programs, unsigned int jobs,
 	      struct tv_error *error)
 {
-	_cleanup_free_ struct accesses *accesses = calloc(count + !count, sizeof(*accesses));
+	_cleanup_free_ struct accesses *accesses = NULL;
+	uint64_t fetched = 0, first = 0;
 
 	plan->target = target;
-	plan->count = count;
-	plan->jobs = jobs;
-	plan->ring = onchip < target->onchip ? target->onchip - onchip : 0;
-	plan->works = calloc(count + !count, sizeof(*plan->works));
-	if (!accesses || !plan->works)
+	plan->job_count = jobs;
+	for (unsigned int i = 0; i < jobs; i++)
+		plan->count += programs[i]->count;
+	plan->works = calloc(plan->count + 1, sizeof(*plan->works));
+	plan->jobs = calloc(jobs, sizeof(*plan->jobs));
+	accesses = calloc(plan->count + 1, sizeof(*accesses));
+	if (!accesses || !plan->works || !plan->jobs)
 		return tv_error_oom(error);
-	for (uint32_t i = 0; i < count; i++) {
-		plan->works[i].command = &commands[i];
-		accesses[i] = accesses_of(&commands[i]);
-		set_loops(&plan->works[i], target);
-		set_operands(&plan->works[i], &accesses[i]);
+	plan->works[plan->count].job = jobs;
+	for (unsigned int i = 0; i < jobs; i++) {
+		set_job(plan, i, programs[i], first, fetched);
+		first = plan->jobs[i].end;
+		fetched = plan->jobs[i].head + (uint64_t)programs[i]->count * TV_COMMAND_SIZE;
+	}
+	for (uint64_t i = 0; i < plan->count; i++) {
+		struct work *work = &plan->works[i];
+
+		accesses[i] = accesses_of(work->command);
+		set_loops(work, target);
+		set_operands(work, &accesses[i]);
 	}
 	set_streams(plan);
 	return set_related(plan, accesses, error);
@@ -291,5 +324,6 @@ int plan_make(struct plan *plan, const struct tv_target *target, uint32_t onchip
 void plan_done(struct plan *plan)
 {
 	free(plan->works);
+	free(plan->jobs);
 	free(plan->related);
 }

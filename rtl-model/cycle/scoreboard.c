@@ -24,11 +24,11 @@ static bool has_ended(const struct machine *m, uint64_t command)
 uint64_t scoreboard_available(const struct machine *m, uint64_t command, enum relation operand)
 {
 	const struct work *work = work_of(m, command);
-	uint64_t job = command - command % m->plan->count, available = work->extent[operand];
+	uint64_t available = work->extent[operand];
 	uint64_t begin = operand_of(work->command, operand)->offset;
 
-	for (uint32_t i = work->first_related[operand]; i < work->first_related[operand + 1]; i++) {
-		uint64_t other = job + m->plan->related[i], written;
+	for (size_t i = work->first_related[operand]; i < work->first_related[operand + 1]; i++) {
+		uint64_t other = m->plan->related[i], written;
 		const struct tv_command *writer = work_of(m, other)->command;
 
 		if (has_ended(m, other))
@@ -46,10 +46,9 @@ uint64_t scoreboard_available(const struct machine *m, uint64_t command, enum re
 bool scoreboard_in_order(const struct machine *m, uint64_t command)
 {
 	const struct work *work = work_of(m, command);
-	uint64_t job = command - command % m->plan->count;
 
-	for (uint32_t i = work->first_related[IN_ORDER]; i < work->first_related[RELATIONS]; i++)
-		if (!has_ended(m, job + m->plan->related[i]))
+	for (size_t i = work->first_related[IN_ORDER]; i < work->first_related[RELATIONS]; i++)
+		if (!has_ended(m, m->plan->related[i]))
 			return false;
 	return true;
 }
@@ -104,10 +103,11 @@ static void retire(struct machine *m)
 {
 	struct scoreboard *scoreboard = &m->scoreboard;
 	uint64_t command = scoreboard->retired;
+	struct tv_cycle_command *told = told_of(m, command);
 
 	data_end(m, command);
-	if (m->commands && job_of(m, command) == m->plan->jobs - 1)
-		m->commands[command % m->plan->count].end = m->now + 1;
+	if (told)
+		told->end = m->now + 1;
 	memset(flight_of(m, command), 0, sizeof(struct flight));
 	scoreboard->retired++;
 	m->moved = true;

@@ -12,8 +12,7 @@ static bool has_first(const struct work *work)
 static bool may_begin(const struct machine *m, uint64_t command, enum tv_cycle_stall *ret_why)
 {
 	*ret_why = TV_CYCLE_JOB;
-	if (m->now < m->control.q.open || command >= (uint64_t)m->plan->count * m->plan->jobs ||
-	    job_of(m, command) != m->control.q.job)
+	if (m->now < m->control.q.open || work_of(m, command)->job != m->control.q.job)
 		return false;
 	*ret_why = TV_CYCLE_FETCH;
 	if (command >= m->fetch.q.commands)
@@ -22,8 +21,17 @@ static bool may_begin(const struct machine *m, uint64_t command, enum tv_cycle_s
 	return scoreboard_in_order(m, command);
 }
 
-/* What a task needs for going on is also what the loaders may not hold back. Of a command that is
- * looked at ahead of its turn they may. */
+/* Whether no task is under way that could free what it reads. */
+static bool nothing_to_free(const struct engines *engines)
+{
+	for (unsigned int i = 0; i < SLOTS; i++)
+		if (engines->slot[i].busy && engines->slot[i].task.kind >= TASK_DENSE)
+			return false;
+	return true;
+}
+
+/* What a task needs for going on is also what the loaders may not hold back for want of room. Of a
+ * command that is looked at ahead of its turn they may. */
 static bool weights_there(struct machine *m, uint64_t command, uint64_t bytes)
 {
 	const struct work *work = work_of(m, command);
@@ -35,7 +43,7 @@ static bool weights_there(struct machine *m, uint64_t command, uint64_t bytes)
 	needed = stream_base(m, command, WRITES_WEIGHTS) + bytes;
 	if (m->memory.q.delivered[CLIENT_WEIGHTS] >= needed)
 		return true;
-	if (command == m->engines.second.command)
+	if (command == m->engines.second.command && nothing_to_free(&m->engines))
 		m->engines.d.weights_needed = later(m->engines.d.weights_needed, needed);
 	return false;
 }
@@ -167,7 +175,7 @@ static void product_task(const struct machine *m, const struct work *work, struc
 static bool first_command(struct machine *m)
 {
 	struct first_sequencer *s = &m->engines.first;
-	uint64_t now = m->engines.second.command, end = (uint64_t)m->plan->count * m->plan->jobs;
+	uint64_t now = m->engines.second.command, end = m->plan->count;
 
 	if (s->command < now || (s->command == now && now < end && !has_first(work_of(m, now)))) {
 		s->command = now < end && !has_first(work_of(m, now)) ? now + 1 : now;

@@ -8,8 +8,8 @@ static void ask(struct machine *m, struct stream *stream, uint64_t room, uint64_
 {
 	uint64_t limit = earlier(later(room, needed), end);
 
-	if (limit < end && limit > needed)
-		limit -= limit % m->plan->target->dram_burst;
+	if (limit < end)
+		limit = later(limit - limit % m->plan->target->dram_burst, earlier(needed, end));
 	if (limit <= stream->q.asked)
 		return;
 	stream->d.asked = limit;
@@ -22,8 +22,8 @@ void weights_evaluate(struct machine *m)
 {
 	uint64_t end = stream_base(m, m->fetch.q.commands, WRITES_WEIGHTS);
 
-	ask(m, &m->weights, m->engines.q.weights_freed + m->plan->ring, m->engines.q.weights_needed,
-	    end);
+	ask(m, &m->weights, m->engines.q.weights_freed + m->plan->jobs[m->control.q.job].ring,
+	    m->engines.q.weights_needed, end);
 }
 
 /* An operand in DRAM: what older commands are done writing, as far ahead as the buffer has room. */
@@ -39,7 +39,7 @@ void operand_evaluate(struct machine *m, struct stream *stream, enum client clie
 		const struct work *work = work_of(m, stream->command);
 
 		/* Its memory may be what the job before it writes. */
-		if (job_of(m, stream->command) != m->control.q.job)
+		if (work_of(m, stream->command)->job != m->control.q.job)
 			return;
 		if (!work->sweeps[operand])
 			continue;

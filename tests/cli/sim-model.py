@@ -145,7 +145,7 @@ def test_run_broken(folder):
     for size in (0, 100, 5000, len(whole) - 1):
         path.write_bytes(whole[:size])
         for arguments in (['run', path, STAR], ['eval', path, IMAGES], ['inspect', path],
-                          ['dump', path, STAR, '--layer', 'stem.conv'], ['estimate', path],
+                          ['dump', path, STAR, '--layer', 'stem.conv'], ['profile', path],
                           ['compare', CHECKPOINT, path, IMAGES]):
             result = sim(*arguments).expect(1, f'triovit-sim: {path}: ')
             assert not result.out, result
@@ -156,7 +156,7 @@ def test_run_broken(folder):
 
 def test_choice(_):
     """a program that is not there is an error that lists those that are"""
-    for command in (['run', model(), STAR], ['eval', model(), IMAGES], ['estimate', model()],
+    for command in (['run', model(), STAR], ['eval', model(), IMAGES], ['profile', model()],
                     ['dump', model(), STAR, '--layer', 'stem.conv']):
         for choice in (['--images', 2], ['--target', 'kv260'],
                        ['--target', 'zcu102', '--images', 64]):
@@ -172,7 +172,7 @@ def test_choice_wrong_kind(_):
         sim(*command, '--target', 'zcu102').expect(1, str(CHECKPOINT), 'a checkpoint', '--target')
         sim(*command, '--images', 1).expect(1, str(CHECKPOINT), 'a checkpoint', '--images')
     for command in (['run', model(), STAR], ['eval', model(), IMAGES], ['inspect', model()],
-                    ['estimate', model()]):
+                    ['profile', model()]):
         sim(*command, '--size', 64).expect(1, str(model()), 'a model', '--size')
     sim('run', model(), STAR, '--crop-ratio', 0.5).expect(1, str(model()), 'a model')
     for subject in (CHECKPOINT, 'b0'):
@@ -188,7 +188,7 @@ def test_custom_target(_):
     sim('run', path, STAR).expect(1, "'mine', which is not built in", '--target FILE')
     result = answer('run', path, STAR, '--target', target_file())
     assert result[0]['best'][0]['label'] == 'star_checker'
-    assert answer('estimate', path, '--target', target_file())['target'] == 'mine'
+    assert answer('profile', path, '--target', target_file())['target'] == 'mine'
     assert answer('inspect', path)['programs'][0]['target'] == 'mine'
     sim('run', path, STAR, '--target', 'zcu102').expect(1, 'no such program')
 
@@ -352,38 +352,41 @@ def test_compare_other_network(_):
     sim('compare', other, model(), IMAGES, '--limit', 4).expect(1, '10 classes', '16')
 
 
-# --- estimate -------------------------------------------------------------------------------
+# --- profile --------------------------------------------------------------------------------
 
 
-def test_estimate(_):
-    """estimates of architectures, checkpoints and models agree with each other"""
-    parts = ('target', 'cold', 'steady', 'utilisation', 'images_per_second', 'macs', 'commands')
-    quantized = answer('estimate', model())
-    lowered = answer('estimate', CHECKPOINT)
+def test_profile(_):
+    """profiles of architectures, checkpoints and models agree with each other, and with themselves"""
+    parts = ('target', 'cold', 'cycles', 'utilisation', 'fps', 'macs', 'layers')
+    quantized = answer('profile', model())
+    lowered = answer('profile', CHECKPOINT)
     assert [quantized[key] for key in parts] == [lowered[key] for key in parts]
-    assert sum(command['macs'] for command in quantized['commands']) == quantized['macs']
-    published = answer('estimate', 'b1')
+    assert sum(layer['macs'] for layer in quantized['layers']) == quantized['macs']
+    # The layers' are those of the last job, which has no other behind it.
+    layers = sum(layer['cycles'] for layer in quantized['layers'])
+    assert 0.98 * quantized['cycles'] < layers < 1.02 * quantized['cycles']
+    published = answer('profile', 'b1')
     assert published['target'] == 'zcu102' and published['images'] == 1
-    assert published['utilisation'] > 80
-    sim('estimate', 'b1').expect(0, 'zcu102: 2048 multipliers at 200 MHz', 'utilisation ',
+    assert published['utilisation'] > 85
+    sim('profile', 'b1').expect(0, 'zcu102: 2048 multipliers at 200 MHz', 'utilisation ',
                                  'images/s', 'stage4.block4.mbconv.depthwise + project')
 
 
-def test_estimate_options(_):
+def test_profile_options(_):
     """batches help, less bandwidth and smaller targets do not"""
-    base = answer('estimate', 'b1')
-    batch = answer('estimate', 'b1', '--images', 2)
-    assert batch['images_per_second'] > base['images_per_second']
+    base = answer('profile', 'b1')
+    batch = answer('profile', 'b1', '--images', 2)
+    assert batch['fps'] > base['fps']
     assert batch['macs'] == 2 * base['macs']
-    slow = answer('estimate', 'b1', '--dram-percent', 50)
-    assert slow['images_per_second'] < base['images_per_second'] and slow['dram_percent'] == 50
-    small = answer('estimate', 'b0', '--target', 'zynq7020', '--size', 96)
-    assert small['images_per_second'] < base['images_per_second'] * 4
-    assert small['commands'][0]['output'] == [48, 48, 8]
-    assert answer('estimate', 'b0', '--target', target_file())['target'] == 'mine'
+    slow = answer('profile', 'b1', '--dram-percent', 50)
+    assert slow['fps'] < base['fps'] and slow['dram_percent'] == 50
+    small = answer('profile', 'b0', '--target', 'zynq7020', '--size', 96)
+    assert small['fps'] < base['fps'] * 4
+    assert small['layers'][0]['output'] == [48, 48, 8]
+    assert answer('profile', 'b0', '--target', target_file())['target'] == 'mine'
     for arguments in (['b1', '--dram-percent', 0], ['b1', '--dram-percent', 101], [], ['b1', 'b2'],
                       ['b1', '--size', 100]):
-        sim('estimate', *arguments).expect(2, 'estimate')
+        sim('profile', *arguments).expect(2, 'profile')
 
 
 # --- dump -----------------------------------------------------------------------------------

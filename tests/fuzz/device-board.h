@@ -97,6 +97,7 @@ void board_compute(struct board *b);
 
 /* No job of so little memory takes longer. */
 #define BOARD_CYCLES_MAX (1ull << 40)
+#define BOARD_RECORD_MAX 256 /* from the last command's end to the record */
 
 /* The job of that descriptor begins. */
 void board_job_begin(struct board *b, const uint8_t *bytes, uint64_t start);

@@ -284,7 +284,7 @@ void board_check_record(const struct board *b, const struct tv_completion *recor
 	REQUIRE(record->job == job->descriptor.job && record->index == b->state.head);
 	REQUIRE(record->start == job->start && cycles && cycles < BOARD_CYCLES_MAX);
 	REQUIRE(record->end <= b->clock);
-	REQUIRE(!job->watchdog || cycles <= (uint64_t)job->watchdog + TV_TIMING_LATENCY);
+	REQUIRE(!job->watchdog || cycles <= (uint64_t)job->watchdog + BOARD_RECORD_MAX);
 	REQUIRE(record->mat_busy <= cycles && record->rmac_busy <= cycles &&
 		record->epilogue_busy <= cycles && record->dma_busy <= cycles &&
 		record->stall_weights <= cycles && record->stall_operands <= cycles);

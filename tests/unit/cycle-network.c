@@ -58,11 +58,13 @@ START_TEST(networks)
 	_cleanup_(tv_functional_freep) struct tv_functional *machine = NULL;
 	_cleanup_(tv_program_freep) struct tv_program *decoded = NULL;
 	const struct tv_target *target = tv_target_by_name(cases[_i].program.target);
-	struct tv_cycle_options how = { .target = target, .dram_percent = 100, .jobs = 1 };
+	struct tv_cycle_options how = { .target = target, .dram_percent = 100 };
 	const struct tv_package_program *program;
 	struct tv_cycle_job with_data, alone;
 	struct tv_record expected, record;
 	struct tv_job job, other;
+	struct tv_cycle_program timed;
+	const struct tv_cycle_program *const only = &timed;
 	struct tv_error error = { 0 };
 
 	if (cases[_i].slow && getenv("TV_SLOW"))
@@ -84,9 +86,9 @@ START_TEST(networks)
 		if (job.segments[i].size)
 			ck_assert_mem_eq(job.segments[i].data, other.segments[i].data,
 					 job.segments[i].size);
-	tv_assert_ok(tv_cycle_time(&how, decoded->header.onchip, decoded->commands, decoded->count,
-				   &alone, NULL, &error),
-		     error);
+	timed = (struct tv_cycle_program){ decoded->header.onchip, decoded->commands,
+					   decoded->count };
+	tv_assert_ok(tv_cycle_time(&how, &only, 1, &alone, NULL, &error), error);
 	ck_assert_uint_eq(with_data.end, alone.end);
 	job_done(&job);
 	job_done(&other);

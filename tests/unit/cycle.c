@@ -94,13 +94,14 @@ static struct tv_cycle_job time_alone(struct twin *twin, bool every_cycle)
 	const struct tv_cycle_options how = {
 		.target = twin->world.target,
 		.dram_percent = 100,
-		.jobs = 1,
 		.every_cycle = every_cycle,
 	};
+	const struct tv_cycle_program timed = { program->header.onchip, program->commands,
+						program->count };
+	const struct tv_cycle_program *const only = &timed;
 	struct tv_cycle_job time;
 	struct tv_error error = { 0 };
-	int r = tv_cycle_time(&how, program->header.onchip, program->commands, program->count,
-			      &time, NULL, &error);
+	int r = tv_cycle_time(&how, &only, 1, &time, NULL, &error);
 
 	tv_assert_ok(r, error);
 	return time;

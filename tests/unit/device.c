@@ -196,12 +196,12 @@ START_TEST(plain_host)
 }
 END_TEST
 
-/* The job ends when the timing calculator says, and not before. */
+/* The job ends when the cycle model says, and not before. */
 START_TEST(time_of_a_job)
 {
 	struct tv_completion first, second, record;
 	struct tv_descriptor golden;
-	uint32_t progress = 0, now;
+	uint32_t progress = 0, steps = 0, now;
 	struct machine m;
 
 	machine_begin(&m, zcu102());
@@ -215,11 +215,12 @@ START_TEST(time_of_a_job)
 		tv_device_advance(m.device);
 		now = get(&m, TV_REG_PROGRESS);
 		ck_assert_uint_ge(now, progress);
-		ck_assert_uint_le(now, progress + 2);
+		steps += now > progress;
 		progress = now;
 		ck_assert(!m.line);
 	}
 	ck_assert_uint_eq(progress, TV_GOLDEN_COMMANDS);
+	ck_assert_uint_ge(steps, TV_GOLDEN_COMMANDS / 2);
 	ck_assert(!tv_driver_take(m.driver, &first));
 	m.clock++;
 	/* A read of any register is enough for the device to see what time it is. */
