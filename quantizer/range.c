@@ -59,26 +59,28 @@ static struct tv_range range_of(double least, double most, bool symmetric)
 	return range;
 }
 
-static double error_of(const struct tv_histogram *histogram, const struct tv_range *range)
+/* The mean error, or anything from limit on where it is no less than that: errors only add up. */
+static double error_of(const struct tv_histogram *histogram, double count,
+		       const struct tv_range *range, double limit)
 {
-	double width = (histogram->most - histogram->least) / TV_RANGE_BINS, error = 0, count = 0;
+	double width = (histogram->most - histogram->least) / TV_RANGE_BINS, error = 0;
 
-	for (unsigned int b = 0; b < TV_RANGE_BINS; b++) {
+	for (unsigned int b = 0; b < TV_RANGE_BINS && error / count < limit; b++) {
 		double x = histogram->least + (b + 0.5) * width, code;
 
-		if (!histogram->bins[b])
+		if (!(histogram->bins[b] > 0))
 			continue;
-		count += histogram->bins[b];
 		code = rint(x / range->scale) + range->zero_point;
-		code = fmin(fmax(code, -128), 127);
+		code = code < -128 ? -128 : code > 127 ? 127 : code;
 		error += histogram->bins[b] *
 			 pow(fabs(x - (code - range->zero_point) * range->scale), POWER);
 	}
-	return count > 0 ? error / count : 0;
+	return error / count;
 }
 
 struct search {
 	const struct tv_histogram *histogram;
+	double count; /* of its values */
 	bool symmetric;
 	double least, most, error;
 };
@@ -86,9 +88,9 @@ struct search {
 static bool improve(struct search *search, double least, double most)
 {
 	struct tv_range range = range_of(least, most, search->symmetric);
-	double error = error_of(search->histogram, &range);
+	double error = error_of(search->histogram, search->count, &range, search->error);
 
-	if (search->error >= 0 && error >= search->error)
+	if (error >= search->error)
 		return false;
 	search->least = least;
 	search->most = most;
@@ -99,8 +101,12 @@ static bool improve(struct search *search, double least, double most)
 struct tv_range tv_range_find(const struct tv_histogram *histogram, bool symmetric, bool search)
 {
 	double least = histogram->least, most = histogram->most;
-	struct search best = { histogram, symmetric, least, most, -1 };
+	struct search best = { histogram, 0, symmetric, least, most, INFINITY };
 	struct tv_range range;
+
+	for (unsigned int b = 0; b < TV_RANGE_BINS; b++)
+		best.count += histogram->bins[b];
+	best.count = fmax(best.count, 1);
 
 	for (unsigned int i = 0; i < (search ? STEPS : 1); i++)
 		improve(&best, least * (1 - i / (double)STEPS), most * (1 - i / (double)STEPS));
