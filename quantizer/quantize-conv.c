@@ -39,6 +39,7 @@ static double coded_mean(const struct tv_quantized_node *from,
 {
 	const uint32_t *bins = seen->bins + (size_t)c * TV_STATISTICS_BINS;
 	double width = ((double)seen->most[c] - seen->least[c]) / TV_STATISTICS_BINS, sum = 0;
+	const double first = -128 - from->zero_point, last = 127 - from->zero_point;
 
 	if (from->wide || !seen->values)
 		return mean; /* int16 codes are as good as the value */
@@ -49,7 +50,7 @@ static double coded_mean(const struct tv_quantized_node *from,
 			double x = middle + ((i + 0.5) / BIN_POINTS - 0.5) * width;
 			double code = rint((x - from->offset[c]) / from->scale[c]);
 
-			code = fmin(fmax(code, -128 - from->zero_point), 127 - from->zero_point);
+			code = code < first ? first : code > last ? last : code;
 			error += code * from->scale[c] + from->offset[c] - x;
 		}
 		sum += bins[b] * error / BIN_POINTS;
@@ -114,7 +115,10 @@ static unsigned int input_channel(const struct channel *channel, size_t j)
 
 static double round_weight(double weight, double scale)
 {
-	return fmin(fmax(rint(weight / scale), -WEIGHT_MAX), WEIGHT_MAX);
+	double rounded = rint(weight / scale);
+
+	/* Not fmin() and fmax(), which are calls. */
+	return rounded < -WEIGHT_MAX ? -WEIGHT_MAX : rounded > WEIGHT_MAX ? WEIGHT_MAX : rounded;
 }
 
 /* The scale of a channel's weights: the largest, or as much less as makes the squared error of the
@@ -129,12 +133,15 @@ static double find_scale(const struct channel *channel, const struct input *inpu
 		return largest / WEIGHT_MAX;
 	for (unsigned int step = 0; step < SEARCH_STEPS; step++) {
 		double scale = largest / WEIGHT_MAX * (1 - 0.01 * step), error = 0;
+		unsigned int c = 0;
 
 		for (size_t j = 0; j < channel->length && error < least; j++) {
 			double miss = channel->scaled[j] -
 				      scale * round_weight(channel->scaled[j], scale);
 
-			error += miss * miss * input->weight[input_channel(channel, j)];
+			error += miss * miss * input->weight[channel->first + c];
+			/* input_channel() without its division */
+			c = c + 1 < channel->channels ? c + 1 : 0;
 		}
 		if (error < least) {
 			least = error;
