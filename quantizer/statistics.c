@@ -158,20 +158,21 @@ static void see_range(struct collection *c, const struct worker *worker, size_t 
 {
 	struct tv_node_statistics *statistics = &c->statistics->nodes[index];
 	unsigned int channels = statistics->channels;
+	float *restrict least = worker->least, *restrict most = worker->most;
 
-	memcpy(worker->least, value, sizeof(float) * channels);
-	memcpy(worker->most, value, sizeof(float) * channels);
+	memcpy(least, value, sizeof(float) * channels);
+	memcpy(most, value, sizeof(float) * channels);
 	for (size_t p = 1; p < pixels; p++)
 		for (unsigned int i = 0; i < channels; i++) {
 			float x = value[p * channels + i];
 
-			worker->least[i] = smaller(worker->least[i], x);
-			worker->most[i] = larger(worker->most[i], x);
+			least[i] = smaller(least[i], x);
+			most[i] = larger(most[i], x);
 		}
 	pthread_mutex_lock(&c->locks[index]);
 	for (unsigned int i = 0; i < channels; i++) {
-		statistics->least[i] = smaller(statistics->least[i], worker->least[i]);
-		statistics->most[i] = larger(statistics->most[i], worker->most[i]);
+		statistics->least[i] = smaller(statistics->least[i], least[i]);
+		statistics->most[i] = larger(statistics->most[i], most[i]);
 	}
 	pthread_mutex_unlock(&c->locks[index]);
 }
@@ -182,9 +183,11 @@ static void see_histogram(struct collection *c, const struct worker *worker, siz
 	struct tv_node_statistics *statistics = &c->statistics->nodes[index];
 	unsigned int channels = statistics->channels;
 	size_t all = (size_t)channels * TV_STATISTICS_BINS;
-	float *per_unit = worker->most; /* free in this pass */
+	const float *restrict least = statistics->least;
+	float *restrict per_unit = worker->most; /* free in this pass */
+	uint32_t *restrict bins = worker->bins, *restrict sums = statistics->bins;
 
-	memset(worker->bins, 0, sizeof(uint32_t) * all);
+	memset(bins, 0, sizeof(uint32_t) * all);
 	for (unsigned int i = 0; i < channels; i++) {
 		float width = statistics->most[i] - statistics->least[i];
 
@@ -192,17 +195,17 @@ static void see_histogram(struct collection *c, const struct worker *worker, siz
 	}
 	for (size_t p = 0; p < pixels; p++)
 		for (unsigned int i = 0; i < channels; i++) {
-			float at = (value[p * channels + i] - statistics->least[i]) * per_unit[i];
+			float at = (value[p * channels + i] - least[i]) * per_unit[i];
 			int bin = (int)at;
 
 			bin = bin < 0			? 0 :
 			      bin >= TV_STATISTICS_BINS ? TV_STATISTICS_BINS - 1 :
 							  bin;
-			worker->bins[i * TV_STATISTICS_BINS + (unsigned int)bin]++;
+			bins[i * TV_STATISTICS_BINS + (unsigned int)bin]++;
 		}
 	pthread_mutex_lock(&c->locks[index]);
 	for (size_t i = 0; i < all; i++)
-		statistics->bins[i] += worker->bins[i];
+		sums[i] += bins[i];
 	statistics->values += pixels;
 	pthread_mutex_unlock(&c->locks[index]);
 }
