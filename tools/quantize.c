@@ -73,6 +73,11 @@ static const struct tool_command program = {
 	.help = help_text,
 };
 
+static bool wants_report(const struct options *options)
+{
+	return options->report_page || options->report_json;
+}
+
 static int take_images(const struct tool_command *self, const struct tool_option *option,
 		       const char *text, void *ret)
 {
@@ -135,7 +140,7 @@ static int parse(int argc, char **argv, struct options *ret)
 		return tool_wrong_usage(NULL, "expected --calibrate DIR: images to measure on");
 	if (!ret->output)
 		return tool_wrong_usage(NULL, "expected -o MODEL: where the package is to go");
-	if (ret->evaluate && !ret->report_page && !ret->report_json)
+	if (ret->evaluate && !wants_report(ret))
 		return tool_wrong_usage(NULL, "--evaluate is for a report: expected --report-html "
 					      "FILE or --report-json FILE as well");
 	ret->checkpoint = argv[optind];
@@ -322,6 +327,9 @@ static int quantize(const struct options *options, struct tv_error *error)
 				  &show, &statistics, error);
 	if (r >= 0)
 		r = tv_quantize(network, statistics, &options->techniques, &quantized, error);
+	/* What comes next needs as much memory as they do. */
+	if (!wants_report(options))
+		tv_statistics_free(TV_TAKE_PTR(statistics));
 	if (r >= 0)
 		r = emit(options, targets, quantized, &package, error);
 	if (r >= 0)
@@ -330,7 +338,7 @@ static int quantize(const struct options *options, struct tv_error *error)
 		r = tv_package_write(package, options->output, error);
 	if (r >= 0 && !options->quiet)
 		summarize(quantized, package);
-	if (r < 0 || (!options->report_page && !options->report_json))
+	if (r < 0 || !wants_report(options))
 		return r;
 	report.statistics = statistics;
 	report.quantized = quantized;
