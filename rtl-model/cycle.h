@@ -53,11 +53,11 @@ struct tv_cycle_command {
 	uint64_t stall[TV_CYCLE_STALLS];
 };
 
-/* A piece of work of one engine, as it ends. */
+/* A piece of work of one engine. */
 struct tv_cycle_event {
 	enum tv_cycle_engine engine;
-	unsigned int job;
-	uint32_t command;
+	unsigned int job; /* that runs */
+	uint32_t command; /* UINT32_MAX: the channel's, which serves many */
 	uint64_t begin, end;
 };
 

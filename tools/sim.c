@@ -11,8 +11,8 @@
 const char tool_name[] = "triovit-sim";
 
 static const struct tool_command *const commands[] = {
-	&sim_run,  &sim_eval,	 &sim_compare, &sim_ablate, &sim_profile,
-	&sim_dump, &sim_inspect, &sim_random,  &sim_replay,
+	&sim_run,   &sim_eval, &sim_compare, &sim_ablate, &sim_profile,
+	&sim_trace, &sim_dump, &sim_inspect, &sim_random, &sim_replay,
 };
 
 static int help(void)

@@ -9,8 +9,8 @@
 
 #define SIM_THREADS_MAX 1024
 
-extern const struct tool_command sim_ablate, sim_compare, sim_dump, sim_eval,
-	sim_inspect, sim_profile, sim_random, sim_run, sim_replay;
+extern const struct tool_command sim_ablate, sim_compare, sim_dump, sim_eval, sim_inspect,
+	sim_profile, sim_random, sim_run, sim_replay, sim_trace;
 
 /* ret: unsigned int, an input size: a multiple of 32. */
 int sim_take_size(const struct tool_command *command, const struct tool_option *option,

@@ -61,6 +61,22 @@ void control_evaluate(struct machine *m)
 	control->d.open = m->now + CYCLES_CLEAR;
 }
 
+void report(const struct machine *m, enum tv_cycle_engine engine, uint64_t command, uint64_t begin,
+	    uint64_t end)
+{
+	uint64_t first = m->plan->jobs[m->control.q.job].first;
+	const struct tv_cycle_event event = {
+		.engine = engine,
+		.job = m->control.q.job,
+		.command = command == NEVER ? UINT32_MAX : (uint32_t)(command - first),
+		.begin = begin,
+		.end = end,
+	};
+
+	if (m->options->observer)
+		m->options->observer(&event, m->options->userdata);
+}
+
 /* --- the clock ------------------------------------------------------------------------------ */
 
 static void evaluate(struct machine *m)

@@ -13,21 +13,6 @@ static uint64_t end_of(const struct task *task)
 	return task->begin + task->cycles;
 }
 
-static void report(struct machine *m, enum slot slot, const struct task *task)
-{
-	const struct tv_cycle_options *options = m->options;
-	struct tv_cycle_event event = {
-		.engine = (enum tv_cycle_engine)slot,
-		.job = m->control.q.job,
-		.command = (uint32_t)(task->command - m->plan->jobs[m->control.q.job].first),
-		.begin = task->begin,
-		.end = end_of(task),
-	};
-
-	if (options->observer)
-		options->observer(&event, options->userdata);
-}
-
 /* Leaves the result in a bank, if one is free. */
 static void end_task(struct machine *m, enum slot slot)
 {
@@ -38,7 +23,7 @@ static void end_task(struct machine *m, enum slot slot)
 	engine->blocked = task->outputs && *pushed - m->epilogue.q.popped[slot] == RESULTS;
 	if (engine->blocked)
 		return;
-	report(m, slot, task);
+	report(m, (enum tv_cycle_engine)slot, task->command, task->begin, end_of(task));
 	engine->busy = false;
 	m->engines.d.turn[slot].command = NEVER;
 	if (!task->outputs)

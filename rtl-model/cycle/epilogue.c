@@ -121,6 +121,7 @@ static void enter(struct machine *m, enum slot slot)
 	free_shortcut(m, task);
 	m->moved = true;
 	m->jobs[m->control.q.job].busy[TV_CYCLE_EPILOGUE] += cycles;
+	report(m, TV_CYCLE_EPILOGUE, task->command, m->now, m->now + cycles);
 	told = told_of(m, task->command);
 	if (told)
 		told->busy[TV_CYCLE_EPILOGUE] += cycles;

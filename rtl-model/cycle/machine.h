@@ -350,6 +350,10 @@ void control_evaluate(struct machine *m);
 /* At the edge: what was written becomes known. */
 void scoreboard_edge(struct machine *m);
 
+/* Tells the observer of a piece of work. command NEVER: of none. */
+void report(const struct machine *m, enum tv_cycle_engine engine, uint64_t command, uint64_t begin,
+	    uint64_t end);
+
 /* The next task of a sequencer, without handing it out; false: there is none, and *ret_why says
  * what is missing. NEVER is not an answer here: whatever is missing comes by another module's
  * doing. */

@@ -46,6 +46,7 @@ static void transfer_first(struct machine *m)
 	cycles = later(up(needed, memory->rate), 1);
 	memory->credit = earlier(cycles * memory->rate - needed, memory->rate - 1);
 	memory->end = start + cycles;
+	report(m, TV_CYCLE_DMA, NEVER, start, memory->end);
 	m->jobs[m->control.q.job].busy[TV_CYCLE_DMA] += cycles;
 	m->jobs[m->control.q.job].bytes += burst->bytes;
 }

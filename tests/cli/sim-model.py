@@ -389,6 +389,68 @@ def test_profile_options(_):
         sim('profile', *arguments).expect(2, 'profile')
 
 
+# --- trace ----------------------------------------------------------------------------------
+
+
+def busy_cycles(path):
+    """cycles that each wire of a VCD is high, at 200 MHz"""
+    names, since, total, now, scopes = {}, {}, {}, 0, []
+    for line in path.read_text().splitlines():
+        words = line.split()
+        if words[0] == '$scope':
+            scopes.append(words[2])
+        elif words[0] == '$upscope':
+            scopes.pop()
+        elif words[0] == '$var' and words[2] == '1':
+            names[words[3]] = scopes[-1]
+        elif line[0] == '#':
+            assert int(line[1:]) >= now
+            now = int(line[1:])
+        elif line[0] in '01' and line[1:] in names:
+            name = names[line[1:]]
+            if line[0] == '1':
+                assert since.get(name) is None, name
+                since[name] = now
+            elif since.get(name) is not None:
+                total[name] = total.get(name, 0) + now - since[name]
+                since[name] = None
+    return {name: cycles // 5000 for name, cycles in total.items()}
+
+
+def test_trace(folder):
+    """traces of all forms say what the profile says"""
+    for ending in ('vcd', 'json', 'html'):
+        sim('trace', CHECKPOINT, '--jobs', 4, '-o', folder / f'trace.{ending}').expect(0)
+    events = json.loads((folder / 'trace.json').read_text())['traceEvents']
+    threads = {e['tid']: e['args']['name'] for e in events if e['ph'] == 'M'}
+    slices = {name: [] for name in threads.values()}
+    for event in events:
+        if event['ph'] == 'X':
+            slices[threads[event['tid']]].append((event['args']['begin'], event['args']['cycles']))
+    jobs = slices.pop('jobs')
+    assert len(jobs) == 4 and all(a + n == b for (a, n), (b, _) in zip(jobs, jobs[1:]))
+    wires = busy_cycles(folder / 'trace.vcd')
+    told = answer('profile', CHECKPOINT)
+    for name, pieces in slices.items():
+        assert all(a + n <= b for (a, n), (b, _) in zip(sorted(pieces), sorted(pieces)[1:])), name
+        assert wires[name] == sum(n for _, n in pieces), name
+        last = sum(n for a, n in pieces if a >= jobs[3][0])
+        assert name == 'DMA' or last == told['busy'][name], name
+    page = (folder / 'trace.html').read_text()
+    for layer in told['layers']:
+        assert layer['layer'] in page, layer['layer']
+
+
+def test_trace_refusals(folder):
+    """a trace needs a place that can be written and a form"""
+    sim('trace', 'b1').expect(2, '-o FILE')
+    sim('trace', 'b1', '-o', folder / 'trace.txt').expect(2, '-o FILE')
+    sim('trace', '-o', folder / 'trace.vcd').expect(2, 'expected')
+    sim('trace', 'b0', '-o', folder / 'none/trace.vcd').expect(1, 'trace.vcd')
+    (folder / 'full.vcd').symlink_to('/dev/full')
+    sim('trace', CHECKPOINT, '-o', folder / 'full.vcd').expect(1, 'full.vcd')
+
+
 # --- dump -----------------------------------------------------------------------------------
 
 

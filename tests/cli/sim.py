@@ -44,7 +44,7 @@ def commands():
 
 def test_help(_):
     """every command is listed and has a help text of its own"""
-    assert len(commands()) == 8, commands()
+    assert len(commands()) == 10, commands()
     for command in commands():
         sim(command, '--help').expect(0, f'usage: triovit-sim {command} ', '--help')
 
