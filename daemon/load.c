@@ -98,6 +98,8 @@ static void run_load(struct tv_task *task)
 
 	load->result =
 		tv_model_load(load->fd, load->limit, &load->cancel, &load->model, &load->error);
+	if (load->result == -EFBIG)
+		tv_error_prefix(&load->error, -EFBIG, "limit MaxBytesPerUser");
 	if (load->result >= 0)
 		load->result = time_programs(load, &load->error);
 	close_file(load);

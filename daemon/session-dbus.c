@@ -96,6 +96,7 @@ static int check_part(const char *name, uint64_t offset, size_t size, size_t *re
 static int import(struct tv_session *session, int fd, uint64_t input, uint64_t output,
 		  struct tv_buffer **ret, struct tv_error *error)
 {
+	uint64_t limit = session->manager->config.limits.user[TV_RESOURCE_BYTES];
 	struct tv_accelerator *accelerator = NULL;
 	size_t size = 0;
 	int r;
@@ -105,6 +106,12 @@ static int import(struct tv_session *session, int fd, uint64_t input, uint64_t o
 		r = check_part("output", output, session->layout.output_size, &size, error);
 	if (r < 0)
 		return r;
+	/* A hole takes no memory of the client's, but addresses here. */
+	if (size > limit)
+		return tv_error_set(error, -EFBIG,
+				    "input and output reach byte %zu of the memory, limit "
+				    "MaxBytesPerUser is %" PRIu64,
+				    size, limit);
 	for (unsigned int pool = 0; pool < TV_SCHEDULER_TARGETS && !accelerator; pool++)
 		if (session->programs[pool] >= 0)
 			accelerator = tv_accelerator_of_pool(session->manager, pool);

@@ -152,7 +152,7 @@ static const struct wrong wrong_files[] = {
 	{ make_zeros, "BadModel", "model: " },
 	{ make_unsealed, "BadModel", "model: " },
 	{ make_shrinking, "BadModel", "model: " },
-	{ make_vast, "LimitExceeded", "expected at most" },
+	{ make_vast, "LimitExceeded", "limit MaxBytesPerUser: model: has" },
 };
 
 static const struct wrong wrong_memory[] = {
@@ -230,8 +230,7 @@ START_TEST(wrong_places)
 		{ 0, UINT64_MAX - 63, "BadDescriptor", "beyond all memory" },
 		{ 0, MEMORY_SIZE, "BadDescriptor", "has 65536 bytes, expected 655" },
 		{ MEMORY_SIZE - 64, 0, "BadDescriptor", "has 65536 bytes" },
-		{ 0, UINT64_C(1) << 40, "BadDescriptor",
-		  sizeof(size_t) < 8 ? "beyond all memory" : "has 65536 bytes" },
+		{ 0, UINT64_C(1) << 30, "LimitExceeded", "MaxBytesPerUser is 268435456" },
 		{ 0, 0, "Fault", "" },
 	};
 	struct way way = way_open();
