@@ -160,11 +160,9 @@ static int make(struct tv_clients *clients, const char *name, struct tv_client *
 	if (!client || !copy)
 		return tv_error_oom(error);
 	/* Of the bus, not of the message: nobody can claim to be somebody else. */
-	r = sd_bus_get_name_creds(clients->bus, name, SD_BUS_CREDS_EUID | SD_BUS_CREDS_PID, &creds);
+	r = sd_bus_get_name_creds(clients->bus, name, SD_BUS_CREDS_EUID, &creds);
 	if (r >= 0)
 		r = sd_bus_creds_get_euid(creds, &client->uid);
-	if (r >= 0)
-		r = sd_bus_creds_get_pid(creds, &client->pid);
 	if (r < 0)
 		return tv_error_set(error, -ENOTCONN, "the caller %s is not on the bus: %s", name,
 				    strerror(-r));

@@ -25,7 +25,6 @@ struct tv_held {
 struct tv_client {
 	const char *name; /* unique name on the bus */
 	uid_t uid;
-	pid_t pid;
 	/* The registry's own. */
 	struct tv_held *held;
 	struct tv_clients *clients;
