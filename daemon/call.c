@@ -112,6 +112,18 @@ int tv_call_not_found(sd_bus *bus, const char *path, sd_bus_error *ret)
 	return tv_call_error(-ENOENT, &why, ret);
 }
 
+void tv_call_add_path(char ***paths, size_t *count, const char *path)
+{
+	char **longer = reallocarray(*paths, *count + 2, sizeof(char *));
+
+	if (!longer)
+		return;
+	*paths = longer;
+	longer[*count] = strdup(path);
+	*count += longer[*count] != NULL;
+	longer[*count] = NULL;
+}
+
 /* --- descriptors ----------------------------------------------------------------------------- */
 
 void tv_call_close_fd(int fd)

@@ -25,6 +25,21 @@ void tv_call_clean(char *text);
  * that a message is to; else 0, as for sd_bus_object_find_t. */
 int tv_call_not_found(sd_bus *bus, const char *path, sd_bus_error *ret);
 
+/* For who lists the objects of a kind, as sd_bus_node_enumerator_t: one more, and *count says how
+ * many there are. Without memory it is left out. */
+void tv_call_add_path(char ***paths, size_t *count, const char *path);
+
+/* get_NAME(): a property's value, of what the object that sd-bus has found is declared as. */
+#define TV_CALL_GETTER(name, type, declaration, value)                                             \
+	static int get_##name(sd_bus *bus, const char *path, const char *interface,                \
+			      const char *property, sd_bus_message *reply, void *userdata,         \
+			      sd_bus_error *error)                                                 \
+	{                                                                                          \
+		declaration = userdata;                                                            \
+                                                                                                   \
+		return sd_bus_message_append(reply, type, value);                                  \
+	}
+
 /* One that is answered later; part of the caller's own structure. */
 struct tv_call {
 	struct tv_manager *manager;

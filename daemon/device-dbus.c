@@ -24,17 +24,10 @@ static int list(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nod
 	struct tv_manager *manager = userdata;
 	struct tv_accelerator *accelerator;
 	size_t count = 0;
-	char **paths;
 
 	TAILQ_FOREACH(accelerator, &manager->accelerators, accelerators)
-		count++;
-	paths = calloc(count + 1, sizeof(*paths));
-	if (!paths)
-		return -ENOMEM;
-	*ret_nodes = paths;
-	TAILQ_FOREACH(accelerator, &manager->accelerators, accelerators)
-		*paths = strdup(accelerator->path), paths += *paths != NULL;
-	return 1;
+		tv_call_add_path(ret_nodes, &count, accelerator->path);
+	return 0;
 }
 
 /* --- methods --------------------------------------------------------------------------------- */
@@ -105,22 +98,13 @@ static int method_remove(sd_bus_message *message, void *userdata, sd_bus_error *
 /* --- properties ------------------------------------------------------------------------------ */
 
 #define GETTER(name, type, value)                                                                  \
-	static int get_##name(sd_bus *bus, const char *path, const char *interface,                \
-			      const char *property, sd_bus_message *reply, void *userdata,         \
-			      sd_bus_error *error)                                                 \
-	{                                                                                          \
-		const struct tv_accelerator *accelerator = userdata;                               \
-		const struct tv_backend_info *info = tv_backend_info(accelerator->backend);        \
-                                                                                                   \
-		(void)info;                                                                        \
-		return sd_bus_message_append(reply, type, value);                                  \
-	}
+	TV_CALL_GETTER(name, type, const struct tv_accelerator *accelerator, value)
 
-GETTER(name, "s", info->name)
-GETTER(target, "s", info->target->name)
-GETTER(driver, "s", info->driver)
-GETTER(clock, "u", info->hardware.clock_khz)
-GETTER(onchip, "u", info->hardware.onchip)
+GETTER(name, "s", tv_backend_info(accelerator->backend)->name)
+GETTER(target, "s", tv_backend_info(accelerator->backend)->target->name)
+GETTER(driver, "s", tv_backend_info(accelerator->backend)->driver)
+GETTER(clock, "u", tv_backend_info(accelerator->backend)->hardware.clock_khz)
+GETTER(onchip, "u", tv_backend_info(accelerator->backend)->hardware.onchip)
 GETTER(state, "s", tv_accelerator_states[accelerator->state])
 GETTER(done, "t", accelerator->done)
 GETTER(failed, "t", accelerator->failed)

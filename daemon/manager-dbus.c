@@ -205,19 +205,8 @@ static int get_usage(sd_bus *bus, const char *path, const char *interface, const
 	return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-static int get_max_job(sd_bus *bus, const char *path, const char *interface, const char *property,
-		       sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-	const struct tv_manager *manager = userdata;
-
-	return sd_bus_message_append(reply, "t", manager->config.max_job_time / 1000);
-}
-
-static int get_copied(sd_bus *bus, const char *path, const char *interface, const char *property,
-		      sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-	return sd_bus_message_append(reply, "t", ((struct tv_manager *)userdata)->copied);
-}
+TV_CALL_GETTER(max_job, "t", const struct tv_manager *manager, manager->config.max_job_time / 1000)
+TV_CALL_GETTER(copied, "t", const struct tv_manager *manager, manager->copied)
 
 static const sd_bus_vtable vtable[] = {
 	SD_BUS_VTABLE_START(0),

@@ -36,18 +36,11 @@ static int list(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nod
 	struct tv_manager *manager = userdata;
 	struct tv_loaded *loaded;
 	size_t count = 0;
-	char **paths;
 
 	TAILQ_FOREACH(loaded, &manager->models, models)
-		count++;
-	paths = calloc(count + 1, sizeof(*paths));
-	if (!paths)
-		return -ENOMEM;
-	*ret_nodes = paths;
-	TAILQ_FOREACH(loaded, &manager->models, models)
 		if (visible(manager, bus, loaded))
-			*paths = strdup(loaded->path), paths += *paths != NULL;
-	return 1;
+			tv_call_add_path(ret_nodes, &count, loaded->path);
+	return 0;
 }
 
 /* --- methods --------------------------------------------------------------------------------- */
@@ -163,15 +156,7 @@ static int method_publish(sd_bus_message *message, void *userdata, sd_bus_error 
 
 /* --- properties ------------------------------------------------------------------------------ */
 
-#define GETTER(name, type, value)                                                                  \
-	static int get_##name(sd_bus *bus, const char *path, const char *interface,                \
-			      const char *property, sd_bus_message *reply, void *userdata,         \
-			      sd_bus_error *error)                                                 \
-	{                                                                                          \
-		const struct tv_loaded *loaded = userdata;                                         \
-                                                                                                   \
-		return sd_bus_message_append(reply, type, value);                                  \
-	}
+#define GETTER(name, type, value) TV_CALL_GETTER(name, type, const struct tv_loaded *loaded, value)
 
 GETTER(digest, "s", loaded->model->digest)
 GETTER(name, "s", loaded->name)

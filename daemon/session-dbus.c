@@ -25,18 +25,11 @@ static int list(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nod
 	struct tv_client *client = message ? tv_clients_find(manager->clients, message) : NULL;
 	struct tv_session *session;
 	size_t count = 0;
-	char **paths;
 
 	TAILQ_FOREACH(session, &manager->sessions, sessions)
-		count++;
-	paths = calloc(count + 1, sizeof(*paths));
-	if (!paths)
-		return -ENOMEM;
-	*ret_nodes = paths;
-	TAILQ_FOREACH(session, &manager->sessions, sessions)
 		if (session->public && client && session->held.client == client)
-			*paths = strdup(session->path), paths += *paths != NULL;
-	return 1;
+			tv_call_add_path(ret_nodes, &count, session->path);
+	return 0;
 }
 
 /* --- methods --------------------------------------------------------------------------------- */
@@ -183,14 +176,7 @@ static int method_close(sd_bus_message *message, void *userdata, sd_bus_error *e
 /* --- properties ------------------------------------------------------------------------------ */
 
 #define GETTER(name, type, value)                                                                  \
-	static int get_##name(sd_bus *bus, const char *path, const char *interface,                \
-			      const char *property, sd_bus_message *reply, void *userdata,         \
-			      sd_bus_error *error)                                                 \
-	{                                                                                          \
-		const struct tv_session *session = userdata;                                       \
-                                                                                                   \
-		return sd_bus_message_append(reply, type, value);                                  \
-	}
+	TV_CALL_GETTER(name, type, const struct tv_session *session, value)
 
 GETTER(model, "o", session->loaded->path)
 GETTER(slots, "u", session->layout.slots)
