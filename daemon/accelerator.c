@@ -201,6 +201,29 @@ int tv_accelerator_add_software(struct tv_manager *manager, const struct tv_targ
 	return r < 0 ? r : tv_accelerator_add(manager, backend, ret, error);
 }
 
+static bool has_kind(const struct tv_manager *manager, enum tv_kind kind)
+{
+	const struct tv_accelerator *accelerator;
+
+	TAILQ_FOREACH(accelerator, &manager->accelerators, accelerators)
+		if (tv_pool_kind(accelerator->pool) == kind)
+			return true;
+	return false;
+}
+
+void tv_accelerator_substitute(struct tv_manager *manager)
+{
+	const struct tv_config *config = &manager->config;
+	struct tv_error error = { 0 };
+
+	if (has_kind(manager, TV_KIND_SOFTWARE) || config->software == TV_SOFTWARE_NEVER ||
+	    (config->software == TV_SOFTWARE_AUTO && has_kind(manager, TV_KIND_DRM)))
+		return;
+	if (tv_accelerator_add_software(
+		    manager, tv_target_at((unsigned int)config->software_target), NULL, &error) < 0)
+		tv_log(LOG_ERR, "%s", error.text);
+}
+
 void tv_accelerator_remove(struct tv_accelerator *accelerator)
 {
 	struct tv_manager *manager = accelerator->manager;

@@ -63,6 +63,10 @@ int tv_accelerator_add(struct tv_manager *manager, struct tv_backend *backend,
 int tv_accelerator_add_software(struct tv_manager *manager, const struct tv_target *target,
 				struct tv_accelerator **ret, struct tv_error *error);
 
+/* A device in software where the configuration wants one: always, or since there is no other. What
+ * is wrong is logged. */
+void tv_accelerator_substitute(struct tv_manager *manager);
+
 /* It is no longer there. Requests that it had go to another, or end with -ENODEV if there is none.
  */
 void tv_accelerator_remove(struct tv_accelerator *accelerator);

@@ -15,6 +15,7 @@ struct tv_buffer {
 	uint32_t rights;
 	const struct tv_backend_ops *ops; /* of devices that can reach it */
 	struct tv_memory memory;
+	void *handles; /* the kind's own, by which devices know it; or NULL */
 };
 
 /* A job from submit to its result. */
@@ -26,11 +27,13 @@ struct tv_backend_slot {
 };
 
 struct tv_backend_ops {
-	/* Memory alone; rights are those asked for. */
-	int (*memory_new)(struct tv_backend *backend, size_t size, struct tv_memory *ret,
+	/* Fill in memory and handles of a buffer, whose rights are set. */
+	int (*buffer_new)(struct tv_backend *backend, size_t size, struct tv_buffer *buffer,
 			  struct tv_error *error);
-	int (*memory_import)(struct tv_backend *backend, int fd, size_t size, uint32_t rights,
-			     struct tv_memory *ret, struct tv_error *error);
+	int (*buffer_import)(struct tv_backend *backend, int fd, size_t size,
+			     struct tv_buffer *buffer, struct tv_error *error);
+	/* Releases the handles, if there are any. */
+	void (*buffer_done)(struct tv_buffer *buffer);
 	/* The job was checked, and capacity is kept. -ENODEV: the device went away. */
 	int (*submit)(struct tv_backend *backend, struct tv_backend_slot *slot);
 	/* 0 or -EBUSY. */

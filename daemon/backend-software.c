@@ -347,16 +347,17 @@ static void *run(void *argument)
 
 /* --- the loop's side ------------------------------------------------------------------------ */
 
-static int software_memory_new(struct tv_backend *backend, size_t size, struct tv_memory *ret,
+static int software_buffer_new(struct tv_backend *backend, size_t size, struct tv_buffer *buffer,
 			       struct tv_error *error)
 {
-	return tv_memory_new("triovit", size, ret, error);
+	return tv_memory_new("triovit", size, &buffer->memory, error);
 }
 
-static int software_memory_import(struct tv_backend *backend, int fd, size_t size, uint32_t rights,
-				  struct tv_memory *ret, struct tv_error *error)
+static int software_buffer_import(struct tv_backend *backend, int fd, size_t size,
+				  struct tv_buffer *buffer, struct tv_error *error)
 {
-	return tv_memory_import(fd, size, rights & TV_SEGMENT_WRITE, ret, error);
+	return tv_memory_import(fd, size, buffer->rights & TV_SEGMENT_WRITE, &buffer->memory,
+				error);
 }
 
 static int software_submit(struct tv_backend *backend, struct tv_backend_slot *slot)
@@ -437,8 +438,8 @@ static void software_close(struct tv_backend *backend)
 }
 
 static const struct tv_backend_ops software_ops = {
-	.memory_new = software_memory_new,
-	.memory_import = software_memory_import,
+	.buffer_new = software_buffer_new,
+	.buffer_import = software_buffer_import,
 	.submit = software_submit,
 	.cancel = software_cancel,
 	.finished = software_finished,

@@ -18,42 +18,48 @@ int tv_backend_fd(const struct tv_backend *backend)
 
 /* --- buffers -------------------------------------------------------------------------------- */
 
-/* Takes the memory. */
-static int make_buffer(struct tv_backend *backend, struct tv_memory *memory, uint32_t rights,
-		       struct tv_buffer **ret, struct tv_error *error)
+static struct tv_buffer *make_buffer(struct tv_backend *backend, uint32_t rights)
 {
 	struct tv_buffer *buffer = calloc(1, sizeof(*buffer));
 
-	if (!buffer) {
-		tv_memory_done(memory);
-		return tv_error_oom(error);
-	}
+	if (!buffer)
+		return NULL;
 	atomic_init(&buffer->references, 1);
 	buffer->rights = rights;
 	buffer->ops = backend->ops;
-	buffer->memory = *memory;
-	*ret = buffer;
-	return 0;
+	buffer->memory = TV_MEMORY_NONE;
+	return buffer;
 }
 
 int tv_backend_buffer_new(struct tv_backend *backend, size_t size, struct tv_buffer **ret,
 			  struct tv_error *error)
 {
-	struct tv_memory memory;
-	int r = backend->ops->memory_new(backend, size, &memory, error);
+	_cleanup_free_ struct tv_buffer *buffer =
+		make_buffer(backend, TV_SEGMENT_READ | TV_SEGMENT_WRITE);
+	int r;
 
+	if (!buffer)
+		return tv_error_oom(error);
+	r = backend->ops->buffer_new(backend, size, buffer, error);
 	if (r < 0)
 		return r;
-	return make_buffer(backend, &memory, TV_SEGMENT_READ | TV_SEGMENT_WRITE, ret, error);
+	*ret = TV_TAKE_PTR(buffer);
+	return 0;
 }
 
 int tv_backend_buffer_import(struct tv_backend *backend, int fd, size_t size, uint32_t rights,
 			     struct tv_buffer **ret, struct tv_error *error)
 {
-	struct tv_memory memory;
-	int r = backend->ops->memory_import(backend, fd, size, rights, &memory, error);
+	_cleanup_free_ struct tv_buffer *buffer = make_buffer(backend, rights);
+	int r;
 
-	return r < 0 ? r : make_buffer(backend, &memory, rights, ret, error);
+	if (!buffer)
+		return tv_error_oom(error);
+	r = backend->ops->buffer_import(backend, fd, size, buffer, error);
+	if (r < 0)
+		return r;
+	*ret = TV_TAKE_PTR(buffer);
+	return 0;
 }
 
 struct tv_buffer *tv_buffer_ref(struct tv_buffer *buffer)
@@ -66,6 +72,8 @@ void tv_buffer_unref(struct tv_buffer *buffer)
 {
 	if (!buffer || atomic_fetch_sub_explicit(&buffer->references, 1, memory_order_acq_rel) != 1)
 		return;
+	if (buffer->handles)
+		buffer->ops->buffer_done(buffer);
 	tv_memory_done(&buffer->memory);
 	free(buffer);
 }

@@ -40,6 +40,10 @@ const struct tv_backend_info *tv_backend_info(const struct tv_backend *backend);
 int tv_backend_open_software(const struct tv_target *target, struct tv_backend **ret,
 			     struct tv_error *error);
 
+/* The accelerator by its kernel driver, from its device's file, which becomes the backend's own
+ * whatever happens. name: for people. -ENODEV: a configuration or contract that is not known. */
+int tv_backend_open_drm(int fd, const char *name, struct tv_backend **ret, struct tv_error *error);
+
 /* Ends it: jobs that are under way are stopped and have no result any more. Takes as long as
  * stopping a job does, which no job's length determines. Buffers stay. */
 void tv_backend_close(struct tv_backend *backend);

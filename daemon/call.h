@@ -61,7 +61,8 @@ void tv_call_fail(struct tv_call *call, int code, const struct tv_error *why);
  * descriptor that belongs to a message, which keeps one of that number, of nothing.
  */
 void tv_call_close_fd(int fd);
-/* Has a worker do that, for a message that is answered. Counts as a job of its sender until then. */
+/* Has a worker do that, for a message that is answered. Counts as a job of its sender until then.
+ */
 void tv_call_bury(struct tv_manager *manager, sd_bus_message *message, uid_t uid, int fd);
 
 /* --- arguments ------------------------------------------------------------------------------ */

@@ -110,8 +110,10 @@ static int import(struct tv_session *session, int fd, uint64_t input, uint64_t o
 			accelerator = tv_accelerator_of_pool(session->manager, pool);
 	if (!accelerator)
 		return tv_error_set(error, -ENODEV, "no device is there that could run the model");
-	return tv_backend_buffer_import(accelerator->backend, fd, size,
-					TV_SEGMENT_READ | TV_SEGMENT_WRITE, ret, error);
+	r = tv_backend_buffer_import(accelerator->backend, fd, size,
+				     TV_SEGMENT_READ | TV_SEGMENT_WRITE, ret, error);
+	/* To the caller it is one: a descriptor that the device has no use for. */
+	return r == -EOPNOTSUPP ? -EBADF : r;
 }
 
 static int run_memory(struct tv_session *session, sd_bus_message *message, struct tv_error *error)

@@ -10,6 +10,7 @@
 #include "daemon/accelerator.h"
 #include "daemon/load.h"
 #include "daemon/log.h"
+#include "daemon/udev.h"
 
 #define WRONG_USAGE  2
 #define WRONG_CONFIG 6 /* EXIT_NOTCONFIGURED of systemd: not to be tried again */
@@ -195,18 +196,14 @@ static int read_config(const struct options *options, struct tv_config *ret, str
 
 /* What there is before the first client comes. */
 static int add_devices(struct tv_manager *manager, const struct options *options,
-		       struct tv_error *error)
+		       struct tv_udev **ret_udev, struct tv_error *error)
 {
-	const struct tv_config *config = &manager->config;
-	int r = 0;
+	int r = tv_udev_new(manager, ret_udev, error);
 
 	for (unsigned int i = 0; r >= 0 && i < options->software_count; i++)
 		r = tv_accelerator_add_software(manager, options->software[i], NULL, error);
-	if (r >= 0 && !options->software_count &&
-	    (config->software == TV_SOFTWARE_ALWAYS ||
-	     (config->software == TV_SOFTWARE_AUTO && TAILQ_EMPTY(&manager->accelerators))))
-		r = tv_accelerator_add_software(
-			manager, tv_target_at((unsigned int)config->software_target), NULL, error);
+	if (r >= 0)
+		tv_accelerator_substitute(manager);
 	return r;
 }
 
@@ -253,6 +250,7 @@ static int run(const struct options *options, const struct tv_config *config,
 	_cleanup_(sd_event_unrefp) sd_event *event = NULL;
 	_cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
 	_cleanup_(tv_manager_freep) struct tv_manager *manager = NULL;
+	_cleanup_(tv_udev_freep) struct tv_udev *udev = NULL;
 	int r;
 
 	r = prepare_loop(&event, error);
@@ -265,7 +263,7 @@ static int run(const struct options *options, const struct tv_config *config,
 		return tv_error_set(error, r, "the event loop: %s", strerror(-r));
 	r = tv_manager_new(event, bus, config, &manager, error);
 	if (r >= 0)
-		r = add_devices(manager, options, error);
+		r = add_devices(manager, options, &udev, error);
 	if (r >= 0)
 		r = add_models(manager, options, error);
 	if (r >= 0)
@@ -297,6 +295,9 @@ int main(int argc, char **argv)
 		tv_log(LOG_ERR, "%s", error.text);
 		return WRONG_CONFIG;
 	}
+	/* Those that were asked for are all there are in software. */
+	if (options.software_count)
+		config.software = TV_SOFTWARE_NEVER;
 	r = run(&options, &config, &error);
 	if (r < 0) {
 		tv_log(LOG_ERR, "%s", error.text);

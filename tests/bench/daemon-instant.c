@@ -17,16 +17,17 @@ struct instant {
 
 static struct tv_accelerator *added;
 
-static int instant_memory_new(struct tv_backend *backend, size_t size, struct tv_memory *ret,
+static int instant_buffer_new(struct tv_backend *backend, size_t size, struct tv_buffer *buffer,
 			      struct tv_error *error)
 {
-	return tv_memory_new("instant", size, ret, error);
+	return tv_memory_new("instant", size, &buffer->memory, error);
 }
 
-static int instant_memory_import(struct tv_backend *backend, int fd, size_t size, uint32_t rights,
-				 struct tv_memory *ret, struct tv_error *error)
+static int instant_buffer_import(struct tv_backend *backend, int fd, size_t size,
+				 struct tv_buffer *buffer, struct tv_error *error)
 {
-	return tv_memory_import(fd, size, rights & TV_SEGMENT_WRITE, ret, error);
+	return tv_memory_import(fd, size, buffer->rights & TV_SEGMENT_WRITE, &buffer->memory,
+				error);
 }
 
 static int instant_submit(struct tv_backend *backend, struct tv_backend_slot *slot)
@@ -68,8 +69,8 @@ static void instant_close(struct tv_backend *backend)
 }
 
 static const struct tv_backend_ops instant_ops = {
-	.memory_new = instant_memory_new,
-	.memory_import = instant_memory_import,
+	.buffer_new = instant_buffer_new,
+	.buffer_import = instant_buffer_import,
 	.submit = instant_submit,
 	.cancel = instant_cancel,
 	.finished = instant_finished,

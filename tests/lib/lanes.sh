@@ -60,11 +60,13 @@ machine_file() {
 configure_lane() {
 	local lane=$1 folder=$top/build/$1 file=$top/build/$1.ini how stamp
 	machine_file "$lane" >"$file"
+	# shellcheck disable=SC2086 # a list of names
 	case $lane in
 	clang) how=(--native-file "$file" "-Db_sanitize=address,undefined" -Dfuzz=true) ;;
 	arm64 | armhf) how=(--cross-file "$file") ;;
 	demo) how=(--native-file "$file" -Dtests=false) ;;
-	guest) how=(--native-file "$file" -Dtests=false "-Dguest=$(guest_path)") ;;
+	guest) how=(--native-file "$file" -Dtests=false "-Dguest=$(guest_path)"
+		"-Dguest_libraries=$(sysroot_path arm64 ${packages[foreign]})") ;;
 	*) how=(--native-file "$file") ;;
 	esac
 	stamp=$(cat "$file" && printf '%s\n' "${how[@]}" && meson --version &&

@@ -4,7 +4,7 @@
 declare -A packages=(
 	[base]="python3"
 	[build]="gcc libc6-dev meson ninja-build pkg-config ccache libjansson-dev nettle-dev
-		libpng-dev libjpeg62-turbo-dev libopenblas-dev libsystemd-dev libdrm-dev"
+		libpng-dev libjpeg62-turbo-dev libopenblas-dev libsystemd-dev libdrm-dev libudev-dev"
 	[bus]="dbus-daemon"
 	[demo]="python3-pil fonts-dejavu-core"
 	# systemd: busctl and systemd-analyze, nothing of it runs.
@@ -23,7 +23,7 @@ declare -A packages=(
 	[dts]="cpp device-tree-compiler dt-schema"
 	# In the sysroots of the cross builds, see tests/cross/sysroot.sh.
 	[foreign]="libc6-dev check libjansson-dev nettle-dev libpng-dev libjpeg62-turbo-dev
-		libopenblas-dev zlib1g-dev libsystemd-dev libdrm-dev"
+		libopenblas-dev zlib1g-dev libsystemd-dev libdrm-dev libudev-dev"
 )
 
 # missing_packages GROUP...: those of the groups that are not installed, one a line.

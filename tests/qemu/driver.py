@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 """The driver in a guest: boots a kernel on a machine with two accelerators and runs guest/ in it.
 
-    driver.py PLUGIN KERNEL MODULE TESTS BUSYBOX DTB JOB SIM [time]
+    driver.py PLUGIN KERNEL MODULE TESTS BUSYBOX DTB JOB SIM [time] [libraries=DIR]
 
-KERNEL is an unpacked linux-image package, MODULE triovit.ko for it, TESTS the test program, SIM
-triovit-sim. What the program says on the serial line is the verdict, in TAP; lines that begin with
+KERNEL is an unpacked linux-image package, MODULE triovit.ko for it, TESTS the test program, which
+may need shared LIBRARIES of a root file system, SIM triovit-sim. What the program says on the serial line is the verdict, in TAP; lines that begin with
 @ ask something of this side: the device to misbehave, or to execute what was dumped. With "time" the
 guest's clock counts its instructions, and what takes how long is tested.
 """
@@ -80,12 +80,22 @@ def modules(kernel):
     return order
 
 
-def initial(kernel, module, tests, busybox, jobs):
+def add_libraries(archive, root):
+    """What a program that talks to the driver is linked with."""
+    archive.file('lib/ld-linux-aarch64.so.1', root / 'lib/ld-linux-aarch64.so.1', 0o100755)
+    for name in ('libc.so.6', 'libdrm.so.2'):
+        path = next(root.glob(f'**/aarch64-linux-gnu/{name}'))
+        archive.file(f'lib/{name}', path, 0o100755)
+
+
+def initial(kernel, module, tests, busybox, jobs, libraries):
     archive = Archive()
     archive.file('init', HERE / 'guest/init', 0o100755)
     archive.file('bin/busybox', busybox, 0o100755)
     archive.add('bin/sh', 0o120777, b'busybox')
     archive.file('guest-tests', tests, 0o100755)
+    if libraries:
+        add_libraries(archive, pathlib.Path(libraries))
     order = modules(kernel)
     for name, data in order.items():
         archive.add(f'modules/{name}.ko', 0o100644, data)
@@ -149,9 +159,11 @@ def run(folder, plugin, kernel, dtb, image, sim, *time):
 
 
 def main():
-    plugin, kernel, module, tests, busybox, dtb, job, sim, *time = sys.argv[1:]
+    plugin, kernel, module, tests, busybox, dtb, job, sim, *more = sys.argv[1:]
+    time = [word for word in more if word == 'time']
+    libraries = next((word[10:] for word in more if word.startswith('libraries=')), None)
     kernel = pathlib.Path(kernel)
-    image = initial(kernel, module, tests, busybox, pathlib.Path(job).parent)
+    image = initial(kernel, module, tests, busybox, pathlib.Path(job).parent, libraries)
     with tempfile.TemporaryDirectory() as folder:
         ended = run(pathlib.Path(folder), plugin, kernel, dtb, image, sim, *time)
     if not ended:

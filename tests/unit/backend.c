@@ -569,10 +569,10 @@ struct fake {
 	uint8_t fault;
 };
 
-static int fake_memory_new(struct tv_backend *backend, size_t size, struct tv_memory *ret,
+static int fake_buffer_new(struct tv_backend *backend, size_t size, struct tv_buffer *buffer,
 			   struct tv_error *error)
 {
-	return tv_memory_new("fake", size, ret, error);
+	return tv_memory_new("fake", size, &buffer->memory, error);
 }
 
 static int fake_submit(struct tv_backend *backend, struct tv_backend_slot *slot)
@@ -601,7 +601,7 @@ static void fake_close(struct tv_backend *backend)
 }
 
 static const struct tv_backend_ops fake_ops = {
-	.memory_new = fake_memory_new,
+	.buffer_new = fake_buffer_new,
 	.submit = fake_submit,
 	.finished = fake_finished,
 	.close = fake_close,

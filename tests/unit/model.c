@@ -489,22 +489,22 @@ END_TEST
 
 /* --- a device that reaches its own memory only ------------------------------------------------ */
 
-static int far_memory_new(struct tv_backend *backend, size_t size, struct tv_memory *ret,
+static int far_buffer_new(struct tv_backend *backend, size_t size, struct tv_buffer *buffer,
 			  struct tv_error *error)
 {
-	return tv_memory_new("far", size, ret, error);
+	return tv_memory_new("far", size, &buffer->memory, error);
 }
 
-static int far_memory_import(struct tv_backend *backend, int fd, size_t size, uint32_t rights,
-			     struct tv_memory *ret, struct tv_error *error)
+static int far_buffer_import(struct tv_backend *backend, int fd, size_t size,
+			     struct tv_buffer *buffer, struct tv_error *error)
 {
 	return tv_error_set(error, -EOPNOTSUPP, "too far");
 }
 
 START_TEST(far_device)
 {
-	static const struct tv_backend_ops ops = { .memory_new = far_memory_new,
-						   .memory_import = far_memory_import };
+	static const struct tv_backend_ops ops = { .buffer_new = far_buffer_new,
+						   .buffer_import = far_buffer_import };
 	_cleanup_(tv_model_freep) struct tv_model *model = NULL;
 	_cleanup_(tv_buffer_unrefp) struct tv_buffer *code = NULL;
 	struct tv_backend backend = { .ops = &ops };

@@ -450,29 +450,19 @@ int guest_sync_wait(int fd, uint32_t handle, int milliseconds)
 
 /* --- all of it --- */
 
-static bool run(const struct guest_test *const *subjects, unsigned int count)
+bool guest_run_all(const struct guest_test *const *subjects)
 {
 	int number = 0, tests = 0;
 	bool passed = true;
 
-	for (unsigned int i = 0; i < count; i++)
+	for (unsigned int i = 0; subjects[i]; i++)
 		for (const struct guest_test *test = subjects[i]; test->name; test++)
 			tests++;
 	printf("1..%d\n", tests);
-	for (unsigned int i = 0; i < count; i++)
+	for (unsigned int i = 0; subjects[i]; i++)
 		for (const struct guest_test *test = subjects[i]; test->name; test++)
 			if (!guest_report(test, ++number))
 				passed = false;
 	printf("@end\n");
 	return passed;
-}
-
-int main(int argc, char **argv)
-{
-	static const struct guest_test *const all[] = { guest_memory_tests, guest_submit_tests,
-							guest_share_tests, guest_trouble_tests,
-							guest_life_tests };
-	static const struct guest_test *const timing[] = { guest_time_tests };
-
-	return !(argc > 1 ? run(timing, 1) : run(all, sizeof(all) / sizeof(*all)));
 }

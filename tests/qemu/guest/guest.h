@@ -51,6 +51,9 @@ __attribute__((noreturn)) void guest_skip(const char *why);
 				   -(error));                                                      \
 	} while (0)
 
+/* Runs all of several lists, the last of which is NULL; false: something failed. */
+bool guest_run_all(const struct guest_test *const *subjects);
+
 /* Asks whoever started the guest for something, and returns when it is done; "" ends a request
  * whose beginning was printed. */
 void guest_ask(const char *what);
