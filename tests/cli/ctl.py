@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,11 @@ def model(*options):
     return path
 
 
+def interruptible():
+    """whatever started the tests: what a shell runs in the background ignores Ctrl-C"""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Ctl:
     """triovitctl, for the daemon on a bus."""
 
@@ -56,6 +62,7 @@ class Ctl:
     def start(self, *arguments, **how):
         """begins, with standard output to be read from, which ends after some minutes"""
         process = subprocess.Popen(program.command + [*map(str, arguments), *self.where],
+                                   preexec_fn=interruptible,
                                    **{'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE,
                                       'text': True, **how})
         timer = threading.Timer(PATIENCE, process.kill)
