@@ -101,6 +101,11 @@ bool tv_loaded_visible(const struct tv_loaded *loaded, uid_t uid)
 	return loaded->public || find_user(loaded, uid);
 }
 
+static uint64_t bytes_of(const struct tv_loaded *loaded)
+{
+	return (uint64_t)loaded->model->memory.size + loaded->model->code.size;
+}
+
 int tv_loaded_use(struct tv_loaded *loaded, uid_t uid, struct tv_error *error)
 {
 	struct tv_quota *quota = loaded->manager->quota;
@@ -115,7 +120,7 @@ int tv_loaded_use(struct tv_loaded *loaded, uid_t uid, struct tv_error *error)
 	r = tv_quota_charge(quota, uid, TV_RESOURCE_MODELS, 1, error);
 	if (r < 0)
 		return r;
-	r = tv_quota_charge(quota, uid, TV_RESOURCE_BYTES, loaded->model->memory.size, error);
+	r = tv_quota_charge(quota, uid, TV_RESOURCE_BYTES, bytes_of(loaded), error);
 	if (r < 0) {
 		tv_quota_release(quota, uid, TV_RESOURCE_MODELS, 1);
 		return r;
@@ -132,7 +137,7 @@ static void drop_user(struct tv_loaded *loaded, struct tv_loaded_user *user)
 
 	TAILQ_REMOVE(&loaded->users, user, users);
 	tv_quota_release(quota, user->uid, TV_RESOURCE_MODELS, 1);
-	tv_quota_release(quota, user->uid, TV_RESOURCE_BYTES, loaded->model->memory.size);
+	tv_quota_release(quota, user->uid, TV_RESOURCE_BYTES, bytes_of(loaded));
 	free(user);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Every limit of a user and of all together: the error names it, a user's hits nobody else, and
  * what was released can be had again. */
+#include "common/file.h"
 #include "tests/unit/service-abuse.h"
 
 #define USERS	 3
@@ -241,6 +242,32 @@ START_TEST(limits)
 }
 END_TEST
 
+/* A package without alignment is there twice: as it is, and as devices can take it. */
+START_TEST(bytes_of_unaligned)
+{
+	struct way way = way_open();
+	_cleanup_free_ uint8_t *data = NULL;
+	struct tv_error error = { 0 };
+	size_t size, header;
+
+	tv_assert_ok(tv_file_read(tv_unit_path(GOOD), 1u << 28, &data, &size, &error), error);
+	header = (size_t)tv_get64(data);
+	/* The header ends with blanks that align what follows. */
+	ck_assert_mem_eq(data + 8 + header - 8, "        ", 8);
+	memmove(data + header, data + 8 + header, size - 8 - header);
+	tv_put64(data, header - 8);
+	tv_unit_file(BAD, data, size - 8);
+	sd_bus_message_unref(way_load(&way, tv_unit_path(BAD)));
+	ck_assert_uint_eq(used(TV_RESOURCE_MODELS), 1);
+	ck_assert_uint_gt(used(TV_RESOURCE_BYTES), size - 8);
+	ck_assert_uint_eq(used(TV_RESOURCE_BYTES),
+			  size - 8 + TAILQ_FIRST(&service.manager->models)->model->code.size);
+	tv_loaded_unuse(TAILQ_FIRST(&service.manager->models), geteuid());
+	way_close(&way);
+	service_until(!anything_used());
+}
+END_TEST
+
 /* Somebody opens as many sessions as it can, and then more. */
 START_TEST(ten_thousand_sessions)
 {
@@ -289,6 +316,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(t, abuse_set_up, abuse_tear_down);
 	tcase_set_timeout(t, 300);
 	tcase_add_loop_test(t, limits, 0, TV_ARRAY_SIZE(kinds));
+	tcase_add_test(t, bytes_of_unaligned);
 	tcase_add_test(t, ten_thousand_sessions);
 	suite_add_tcase(s, t);
 	return s;
