@@ -11,7 +11,7 @@
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 
-/* What a user may hold: more would be refused after it had been read. */
+/* What a user may hold, if that is limited: more would be refused after it had been read. */
 static int most_bytes(struct triovit_client *client, uint64_t *ret, struct tv_error *error)
 {
 	_cleanup_(triovit_daemon_freep) struct triovit_daemon *daemon = NULL;
@@ -20,7 +20,6 @@ static int most_bytes(struct triovit_client *client, uint64_t *ret, struct tv_er
 	r = ctl_daemon_get(client, &daemon, error);
 	if (r < 0)
 		return r;
-	*ret = UINT64_MAX;
 	for (size_t i = 0; i < daemon->limit_count; i++)
 		if (!strcmp(daemon->limits[i].name, "MaxBytesPerUser"))
 			*ret = daemon->limits[i].limit;
@@ -77,7 +76,7 @@ static int load_input(const struct ctl *ctl, struct triovit_client *client,
 	_cleanup_close_ int copy = -1;
 	struct triovit_error why = { 0 };
 	struct stat status;
-	uint64_t most;
+	uint64_t most = UINT64_MAX;
 	int r;
 
 	/* What is a file (triovitctl load - < FILE) can be passed as it is. */
