@@ -3,7 +3,7 @@
 """Networks of the family with random weights, each from checkpoint to answer.
 
 Each is quantized, compiled for zcu102, run on one image and compared with its float network. What is
-printed of it: seconds and peak memory of triovit-quantize, size of the program, seconds of
+printed of it: processor seconds and peak memory of triovit-quantize, size of the program, seconds of
 triovit-sim run, and the logits' SQNR. A network is NAME-SIZE, b0 to b3 or "made-up" at a multiple of
 32; without any, b1, b2 and b3 at 224, 256 and 288 and one that is made up.
 """
@@ -24,7 +24,7 @@ CLASSES = 1000
 
 
 def measured(command):
-    """Output, seconds and peak memory in MiB of a command that must succeed."""
+    """Output, seconds, seconds of a processor and peak memory in MiB; it must succeed."""
     command = [str(each) for each in command]
     started = time.monotonic()
     with tempfile.TemporaryFile('w+') as output:
@@ -36,7 +36,7 @@ def measured(command):
         text = output.read()
     if process.returncode:
         sys.exit(f'networks.py: exit code {process.returncode}: {" ".join(command)}')
-    return text, seconds, usage.ru_maxrss / 1024
+    return text, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def write_labels(path, folder):
@@ -57,11 +57,11 @@ def bench(network, arguments, folder):
     write_labels(labels, arguments.images)
     member = MADE_UP if name == 'made-up' else (name,)
     measured([sim, 'random', *member, '--size', size, '--classes', CLASSES, '-o', checkpoint])
-    _, seconds, peak = measured([quantize, checkpoint, '--calibrate', arguments.images, '--limit',
-                                 arguments.limit, '--labels', labels, '-o', model, '--quiet',
-                                 *threads])
+    _, _, seconds, peak = measured([quantize, checkpoint, '--calibrate', arguments.images,
+                                    '--limit', arguments.limit, '--labels', labels, '-o', model,
+                                    '--quiet', *threads])
     program = json.loads(measured([sim, 'inspect', '--json', model])[0])['programs'][0]
-    _, run, _ = measured([sim, 'run', '--json', model, image])
+    _, run, _, _ = measured([sim, 'run', '--json', model, image])
     compared = json.loads(measured([sim, 'compare', '--json', '--quiet', '--limit', 4, *threads,
                                     '--layer-images', 0, '--labels', labels, checkpoint, model,
                                     arguments.images])[0])
