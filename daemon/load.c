@@ -152,15 +152,9 @@ static void reply(struct load *load, struct tv_loaded *loaded)
 	tv_call_reply(&load->call, message);
 }
 
-static void release_model(void *model)
-{
-	tv_model_free(model);
-}
-
 static void free_load(struct load *load)
 {
-	if (load->model)
-		tv_workers_release(load->manager->workers, release_model, load->model);
+	tv_manager_release_model(load->manager, load->model);
 	free(load->programs);
 	free(load);
 }

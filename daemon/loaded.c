@@ -30,25 +30,14 @@ int tv_loaded_new(struct tv_manager *manager, struct tv_model *model,
 	return 0;
 }
 
-static void release_model(void *model)
-{
-	tv_model_free(model);
-}
-
-static void release_buffer(void *buffer)
-{
-	tv_buffer_unref(buffer);
-}
-
 static void free_loaded(struct tv_loaded *loaded)
 {
 	struct tv_manager *manager = loaded->manager;
 
 	TAILQ_REMOVE(&manager->models, loaded, models);
 	for (unsigned int i = 0; i < TV_KIND_COUNT; i++)
-		if (loaded->code[i])
-			tv_workers_release(manager->workers, release_buffer, loaded->code[i]);
-	tv_workers_release(manager->workers, release_model, loaded->model);
+		tv_manager_release_buffer(manager, loaded->code[i]);
+	tv_manager_release_model(manager, loaded->model);
 	free(loaded->programs);
 	free(loaded->name);
 	free(loaded);

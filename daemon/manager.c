@@ -29,6 +29,28 @@ uint64_t tv_manager_number(struct tv_manager *manager)
 	return ++manager->numbers;
 }
 
+static void release_model(void *model)
+{
+	tv_model_free(model);
+}
+
+void tv_manager_release_model(struct tv_manager *manager, struct tv_model *model)
+{
+	if (model)
+		tv_workers_release(manager->workers, release_model, model);
+}
+
+static void release_buffer(void *buffer)
+{
+	tv_buffer_unref(buffer);
+}
+
+void tv_manager_release_buffer(struct tv_manager *manager, struct tv_buffer *buffer)
+{
+	if (buffer)
+		tv_workers_release(manager->workers, release_buffer, buffer);
+}
+
 int tv_manager_add_objects(struct tv_manager *manager, sd_bus *bus)
 {
 	int r;

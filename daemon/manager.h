@@ -22,6 +22,9 @@
 #define TV_BUS_PATH  "/org/triovit/Accelerator1"
 #define TV_BUS_ERROR TV_BUS_NAME ".Error."
 
+struct tv_buffer;
+struct tv_model;
+
 struct tv_manager {
 	sd_event *event;
 	sd_bus *bus; /* the one that clients come by */
@@ -67,6 +70,10 @@ int tv_manager_add_objects(struct tv_manager *manager, sd_bus *bus);
 
 /* ns of CLOCK_MONOTONIC. */
 uint64_t tv_manager_now(void);
+
+/* Have a worker release something large. NULL is nothing. */
+void tv_manager_release_model(struct tv_manager *manager, struct tv_model *model);
+void tv_manager_release_buffer(struct tv_manager *manager, struct tv_buffer *buffer);
 
 /* A new object's number. */
 uint64_t tv_manager_number(struct tv_manager *manager);

@@ -118,20 +118,13 @@ static void run_opening(struct tv_task *task)
 	opening->result = r;
 }
 
-static void release_buffer(void *buffer)
-{
-	tv_buffer_unref(buffer);
-}
-
 /* What was charged for it, and what it holds. */
 static void free_session(struct tv_session *session)
 {
 	struct tv_manager *manager = session->manager;
-	struct tv_buffer *const buffers[] = { session->memory, session->scratch };
 
-	for (unsigned int i = 0; i < TV_ARRAY_SIZE(buffers); i++)
-		if (buffers[i])
-			tv_workers_release(manager->workers, release_buffer, buffers[i]);
+	tv_manager_release_buffer(manager, session->memory);
+	tv_manager_release_buffer(manager, session->scratch);
 	tv_quota_release(manager->quota, session->uid, TV_RESOURCE_BYTES,
 			 layout_bytes(&session->layout));
 	if (session->public)
@@ -190,8 +183,7 @@ static void opening_done(struct tv_task *task, bool dropped)
 		session = NULL;
 	}
 	tv_client_let_go(&opening->held);
-	if (opening->code)
-		tv_workers_release(opening->manager->workers, release_buffer, opening->code);
+	tv_manager_release_buffer(opening->manager, opening->code);
 	tv_accelerator_unref(opening->accelerator);
 	opening->how.opened(&opening->how, session, r, &opening->error);
 	free(opening);
