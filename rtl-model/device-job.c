@@ -139,6 +139,7 @@ void tv_device_job_begin(const struct tv_device_core *core, struct tv_device_job
 	*job = (struct tv_device_job){
 		.work = {
 			.machine = core->machine,
+			.cycle = core->host->cycle ? &core->target : NULL,
 			.record = {
 				.fault = TV_FAULT_BAD_JOB,
 				.command = TV_RECORD_NO_COMMAND,
@@ -166,13 +167,24 @@ void tv_device_job_begin(const struct tv_device_core *core, struct tv_device_job
 	job->end = start + job->time.end;
 }
 
+static int compute(struct tv_device_work *work, struct tv_error *error)
+{
+	const struct tv_cycle_options how = { .target = work->cycle, .dram_percent = 100 };
+	struct tv_cycle_job time;
+
+	if (work->cycle)
+		return tv_cycle_execute(&how, &work->job, work->program, &work->record, &time,
+					error);
+	return tv_functional_execute(work->machine, &work->job, work->program, &work->record,
+				     error);
+}
+
 void tv_device_work_run(struct tv_device_work *work)
 {
 	struct tv_error error = { 0 };
 
 	/* Nobody reads the record of a job that was cancelled. */
-	if (tv_functional_execute(work->machine, &work->job, work->program, &work->record, &error) <
-	    0)
+	if (compute(work, &error) < 0)
 		work->record = no_memory();
 }
 

@@ -11,6 +11,7 @@
 
 struct tv_device_work {
 	struct tv_functional *machine;
+	const struct tv_target *cycle; /* by the cycle model instead, of that target; or NULL */
 	struct tv_job job;
 	struct tv_program *program; /* NULL: the job was refused before it was looked at */
 	atomic_bool cancel;

@@ -36,6 +36,8 @@ struct tv_device_host {
 	 * thread; join() returns when that has returned. Without them jobs are computed at once. */
 	void (*start)(void *host, struct tv_device_work *work);
 	void (*join)(void *host, struct tv_device_work *work);
+	/* Jobs are computed by the cycle model: slower, and the same bits. */
+	bool cycle;
 	/* Optional: a driver's mistake, or why a job ended with a fault; for people. */
 	void (*complain)(void *host, const char *what);
 };

@@ -378,9 +378,11 @@ void board_finish(struct board *b)
 
 /* --- the board ------------------------------------------------------------------------------ */
 
-void board_begin(struct board *b, const struct tv_target *target, unsigned int address_bits)
+void board_begin(struct board *b, const struct tv_target *target, unsigned int address_bits,
+		 bool cycle)
 {
 	*b = (struct board){
+		.host = host,
 		.target = target,
 		.address_bits = address_bits,
 		.patience = PATIENCE,
@@ -390,7 +392,8 @@ void board_begin(struct board *b, const struct tv_target *target, unsigned int a
 	board_region_set(b, DEVICE_REGION_TOP,
 			 (UINT64_MAX >> (64 - address_bits)) - DEVICE_TOP_SIZE + 1,
 			 DEVICE_TOP_SIZE);
-	REQUIRE(tv_device_new(target, address_bits, &host, b, &b->device, NULL) == 0);
+	b->host.cycle = cycle;
+	REQUIRE(tv_device_new(target, address_bits, &b->host, b, &b->device, NULL) == 0);
 	for (uint32_t offset = 0; offset < TV_REG_CONTROL; offset += 4)
 		board_read(b, offset);
 }

@@ -54,6 +54,7 @@ struct board_state {
 };
 
 struct board {
+	struct tv_device_host host;
 	const struct tv_target *target;
 	unsigned int address_bits;
 	struct board_region regions[DEVICE_REGIONS];
@@ -73,7 +74,8 @@ struct board {
 	struct tv_device *device;
 };
 
-void board_begin(struct board *b, const struct tv_target *target, unsigned int address_bits);
+void board_begin(struct board *b, const struct tv_target *target, unsigned int address_bits,
+		 bool cycle);
 void board_end(struct board *b);
 
 /* Memory of zeros. */

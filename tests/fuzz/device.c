@@ -377,7 +377,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size = device_expand(data, size, expanded);
 		data = expanded;
 	}
-	board_begin(&s.board, tv_target_at(data[0] & 3), address_bits[data[0] >> 2 & 3]);
+	board_begin(&s.board, tv_target_at(data[0] & 3), address_bits[data[0] >> 2 & 3],
+		    data[0] & DEVICE_CYCLE);
 	s.board.threads = data[0] & DEVICE_THREADS;
 	for (unsigned int i = 0; i < GOLDEN_SLOT; i++)
 		new_job(&s, i, 0, 0);

@@ -18,6 +18,7 @@
 /* The first byte: bits 1:0 say which of the built-in targets, 3:2 how long its addresses are. */
 #define DEVICE_THREADS 0x10 /* jobs are computed beside everything else */
 #define DEVICE_UNPLUG  0x20 /* the device is freed as it is, whatever it does */
+#define DEVICE_CYCLE   0x40 /* jobs are computed by the cycle model */
 
 enum device_op_kind {
 	DEVICE_READ, /* 4a + b: offset; with b's highest bit far beyond the window */

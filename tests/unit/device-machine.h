@@ -33,6 +33,7 @@ struct region {
 };
 
 struct machine {
+	struct tv_device_host host; /* TV_CYCLE in the environment: jobs run on the cycle model */
 	const struct tv_target *target;
 	struct region regions[MACHINE_REGIONS_MAX];
 	unsigned int count;
@@ -216,8 +217,9 @@ static inline void machine_begin_device(struct machine *m, const struct tv_targe
 	struct tv_error error = { 0 };
 	int r;
 
-	*m = (struct machine){ .target = target };
-	r = tv_device_new(target, 40, host, m, &m->device, &error);
+	*m = (struct machine){ .target = target, .host = *host };
+	m->host.cycle = getenv("TV_CYCLE");
+	r = tv_device_new(target, 40, &m->host, m, &m->device, &error);
 	tv_assert_ok(r, error);
 }
 
