@@ -154,11 +154,14 @@ void tv_dispatch_lost(struct tv_accelerator *accelerator)
 	struct tv_scheduler_request *running = tv_scheduler_device_remove(
 		manager->scheduler, &accelerator->scheduled, tv_manager_now());
 
+	/* Those of a closed session could not be cancelled while the device had them. */
 	if (running) {
+		bool closing = run_of(running)->session->closing;
+
 		accelerator->failed++;
-		tv_run_fail(run_of(running), -ENODEV, &why);
+		tv_run_fail(run_of(running), closing ? -ECANCELED : -ENODEV,
+			    closing ? &closed : &why);
 	}
-	/* It could not be cancelled while the device had it. */
 	if (follows && run_of(follows)->session->closing)
 		tv_run_cancel(run_of(follows), &closed);
 	tv_dispatch_check_pool(manager, accelerator->pool);

@@ -151,9 +151,13 @@ void tv_manager_started(struct tv_manager *manager)
 void tv_manager_free(struct tv_manager *manager)
 {
 	struct tv_accelerator *accelerator;
+	struct tv_session *session;
 	bool whole = true;
 
 	manager->started = NULL;
+	/* First, so that runs end as cancelled and not for want of a device. */
+	while ((session = TAILQ_FIRST(&manager->sessions)))
+		tv_session_close(session);
 	while ((accelerator = TAILQ_FIRST(&manager->accelerators)))
 		tv_accelerator_remove(accelerator);
 	/* Those that read a file which does not answer keep what they have. */

@@ -8,7 +8,7 @@ declare -A packages=(
 	[bus]="dbus-daemon"
 	[demo]="python3-pil fonts-dejavu-core"
 	# systemd: busctl and systemd-analyze, nothing of it runs.
-	[test]="check dbus-daemon systemd python3-dbus"
+	[test]="check dbus-daemon systemd python3-dbus python3-dbusmock"
 	[browser]="chromium"
 	[clang]="clang libclang-rt-14-dev llvm"
 	[arm64]="gcc-aarch64-linux-gnu qemu-user-static"
