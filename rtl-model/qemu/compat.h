@@ -11,13 +11,11 @@
 #include "system/reset.h"
 #define TRIOVIT_PROPERTY const Property
 #define TRIOVIT_PROPERTY_END
-#define TRIOVIT_CLASS_DATA const void
 #define TRIOVIT_PLUGIN_VERSION 4
 #else
 #include "sysemu/reset.h"
 #define TRIOVIT_PROPERTY Property
 #define TRIOVIT_PROPERTY_END DEFINE_PROP_END_OF_LIST()
-#define TRIOVIT_CLASS_DATA void
 #define TRIOVIT_PLUGIN_VERSION 1
 #endif
 

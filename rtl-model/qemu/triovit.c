@@ -414,7 +414,7 @@ static TRIOVIT_PROPERTY triovit_properties[] = {
     TRIOVIT_PROPERTY_END
 };
 
-static void triovit_class_init(ObjectClass *klass, TRIOVIT_CLASS_DATA *data)
+static void triovit_class_init(ObjectClass *klass, void *data)
 {
     DeviceClass *dc = DEVICE_CLASS(klass);
 

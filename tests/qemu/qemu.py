@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import time
@@ -12,6 +13,14 @@ QEMU = os.environ.get('TV_QEMU', 'qemu-system-aarch64')
 WINDOW = 0xa0000000
 SPI = 89
 PATIENCE = 120  # seconds; what takes that long on a busy machine has gone wrong
+
+
+def no_sound():
+    """The machine's display has audio, which looks for a sound card unless it is told not to."""
+    said = subprocess.run([QEMU, '--version'], capture_output=True, text=True, check=True).stdout
+    # Before version 8 -audio wants a sound card's model with it.
+    new = int(re.search(r'version (\d+)', said)[1]) >= 8
+    return (['-audio', 'none'] if new else []), ({} if new else {'QEMU_AUDIO_DRV': 'none'})
 
 
 class Qemu:
@@ -25,10 +34,10 @@ class Qemu:
                    '-plugin', plugin, '-device', device, '-d', 'guest_errors',
                    '-D', str(self.folder / 'qemu.log'), '-qmp', f'unix:{control},server,nowait',
                    *arguments]
-        # The machine's display has audio, which looks for a sound card unless it is told not to.
-        environment = dict(os.environ, QEMU_AUDIO_DRV='none')
+        sound, environment = no_sound()
         with open(self.folder / 'qemu.err', 'wb') as errors:
-            self.process = subprocess.Popen(command, stderr=errors, env=environment, **streams)
+            self.process = subprocess.Popen(command + sound, stderr=errors,
+                                            env=dict(os.environ, **environment), **streams)
         until = time.monotonic() + PATIENCE
         self.control = socket.socket(socket.AF_UNIX)
         self.control.settimeout(PATIENCE)
