@@ -4,11 +4,14 @@
 
 #include "quantizer/integer.h"
 #include "rtl-model/command.h"
+#include "rtl-model/cycle.h"
 
 struct tv_integer_runner {
 	const struct tv_package *package;
 	const struct tv_package_program *program;
 	struct tv_functional *machine;
+	struct tv_target target;
+	bool cycles;
 	struct tv_job job;
 	uint8_t *buffers[TV_SEGMENT_COUNT]; /* of the segments that are not the package's */
 };
@@ -77,6 +80,7 @@ int tv_integer_runner_new(const struct tv_package *package,
 		return tv_error_oom(error);
 	runner->package = package;
 	runner->program = program;
+	runner->target = *target;
 	r = tv_functional_new(target, &runner->machine, error);
 	if (r >= 0)
 		r = make_segments(runner, error);
@@ -151,6 +155,26 @@ static int explain(const struct tv_integer_runner *runner, const struct tv_recor
 			    record->why, where);
 }
 
+void tv_integer_runner_use_cycles(struct tv_integer_runner *runner)
+{
+	runner->cycles = true;
+}
+
+static int run_cycles(struct tv_integer_runner *runner, struct tv_record *ret,
+		      struct tv_error *error)
+{
+	const struct tv_cycle_options how = { .target = &runner->target, .dram_percent = 100 };
+	_cleanup_(tv_program_freep) struct tv_program *program = NULL;
+	struct tv_cycle_job time;
+	int r;
+
+	r = tv_program_decode(&runner->target, runner->job.segments, runner->job.budget, &program,
+			      error);
+	if (r < 0)
+		return r;
+	return tv_cycle_execute(&how, &runner->job, program, ret, &time, error);
+}
+
 int tv_integer_run(struct tv_integer_runner *runner, const uint8_t *rgb, unsigned int count,
 		   tv_integer_observer observer, void *userdata, int16_t *logits,
 		   struct tv_record *record, struct tv_error *error)
@@ -169,7 +193,10 @@ int tv_integer_run(struct tv_integer_runner *runner, const uint8_t *rgb, unsigne
 	memset(runner->buffers[TV_SEGMENT_INPUT] + count * image, 0, (images - count) * image);
 	runner->job.observer = observer ? watch_command : NULL;
 	runner->job.userdata = &watch;
-	r = tv_functional_run(runner->machine, &runner->job, &ended, error);
+	if (runner->cycles && !observer)
+		r = run_cycles(runner, &ended, error);
+	else
+		r = tv_functional_run(runner->machine, &runner->job, &ended, error);
 	if (r < 0)
 		return r;
 	if (record)

@@ -51,6 +51,8 @@ int tv_integer_runner_new(const struct tv_package *package,
 			  const struct tv_package_program *program, const struct tv_target *target,
 			  struct tv_integer_runner **ret, struct tv_error *error);
 void tv_integer_runner_free(struct tv_integer_runner *runner);
+/* Jobs that nobody observes run on the cycle model from now on: slower, and the same logits. */
+void tv_integer_runner_use_cycles(struct tv_integer_runner *runner);
 TV_DEFINE_CLEANUP(struct tv_integer_runner *, tv_integer_runner_free)
 
 /*

@@ -90,6 +90,17 @@ void sim_print_model(const struct sim_model *model)
 	       images == 1 ? "" : "s");
 }
 
+int sim_take_engine(const struct tool_command *command, const struct tool_option *option,
+		    const char *text, void *ret)
+{
+	bool *cycles = ret;
+
+	*cycles = !strcmp(text, "cycle");
+	if (*cycles || !strcmp(text, "functional"))
+		return 0;
+	return tool_wrong_usage(command, "--%s is functional or cycle", option->name);
+}
+
 static int open_checkpoint(const char *path, const struct sim_subject_options *options,
 			   struct sim_subject *subject, struct tv_error *error)
 {
@@ -101,6 +112,9 @@ static int open_checkpoint(const char *path, const struct sim_subject_options *o
 				    "%s: a checkpoint, which has no programs that --target and "
 				    "--images could choose from",
 				    path);
+	if (options->cycles)
+		return tv_error_set(error, -EINVAL,
+				    "%s: a checkpoint, which runs in float: no --engine", path);
 	r = tv_checkpoint_read(path, &options->checkpoint, &network, error);
 	if (r < 0)
 		return r;
@@ -155,6 +169,7 @@ static int open_model(const char *path, const struct sim_subject_options *option
 	subject->resize = model->package->resize;
 	subject->classes = model->package->classes;
 	subject->batch = model->program->header.images;
+	subject->cycles = options->cycles;
 	subject->labels = model->package->labels;
 	if (!options->checkpoint.labels)
 		return 0;
@@ -240,6 +255,8 @@ int sim_classifier_new(const struct sim_subject *subject, struct sim_classifier 
 					  &classifier->integers, error);
 	if (r < 0)
 		return r;
+	if (subject->cycles)
+		tv_integer_runner_use_cycles(classifier->integers);
 	*ret = TV_TAKE_PTR(classifier);
 	return 0;
 }

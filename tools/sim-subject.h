@@ -34,13 +34,21 @@ struct sim_subject_options {
 	struct tv_checkpoint_options checkpoint;
 	const char *target;
 	unsigned int images;
+	bool cycles; /* run a model's jobs on the cycle model */
 };
+
+/* ret: bool, whether an engine's name is that of the cycle model; of the two there are. */
+int sim_take_engine(const struct tool_command *command, const struct tool_option *option,
+		    const char *text, void *ret);
 
 /* Rows of all of them, in a field of the command's structure. */
 #define SIM_SUBJECT_OPTIONS(type, field)                                                           \
 	SIM_SIZE(type, field.checkpoint.size), SIM_CROP_RATIO(type, field.checkpoint.crop_ratio),  \
 		SIM_LABELS(type, field.checkpoint.labels), SIM_TARGET(type, field.target),         \
-		SIM_IMAGES(type, field.images)
+		SIM_IMAGES(type, field.images),                                                    \
+	{                                                                                          \
+		"engine", 0, sim_take_engine, offsetof(type, field.cycles), 0, 0                   \
+	}
 
 #define SIM_LABELS_HELP "      --labels FILE    names of the classes, that of class i on line i\n"
 
@@ -54,7 +62,9 @@ struct sim_subject_options {
 	"\n"                                                                                       \
 	"Of a model, to choose one of its programs:\n"                                             \
 	"      --target NAME    what it is for, or a file that describes a target\n"               \
-	"      --images N       images that a job works on\n"
+	"      --images N       images that a job works on\n"                                      \
+	"      --engine NAME    what runs it: functional (default), or cycle, the model of\n"      \
+	"                       the accelerator's clock: slower, the same answers\n"
 
 struct sim_subject {
 	const char *path;
@@ -62,6 +72,7 @@ struct sim_subject {
 	struct sim_model model; /* else */
 	unsigned int size, resize, classes;
 	unsigned int batch; /* images that are classified together */
+	bool cycles; /* of a model: by the cycle model */
 	char **labels; /* classes names, or NULL; the network's, the package's or own */
 	bool own_labels;
 };

@@ -389,6 +389,18 @@ def test_profile_options(_):
         sim('profile', *arguments).expect(2, 'profile')
 
 
+# --- engines --------------------------------------------------------------------------------
+
+
+def test_engines(_):
+    """both models of the accelerator give the same answers; a checkpoint needs neither"""
+    told = [answer('run', model(), STAR, DISK, '--engine', name) for name in ('functional', 'cycle')]
+    assert told[0] == told[1]
+    assert answer('eval', model(), IMAGES, '--limit', 8, '--engine', 'cycle')['images'] == 8
+    sim('run', model(), STAR, '--engine', 'verilog').expect(2, '--engine is functional or cycle')
+    sim('run', CHECKPOINT, STAR, '--engine', 'cycle').expect(1, 'no --engine')
+
+
 # --- trace ----------------------------------------------------------------------------------
 
 
