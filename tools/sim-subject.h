@@ -63,8 +63,8 @@ int sim_take_engine(const struct tool_command *command, const struct tool_option
 	"Of a model, to choose one of its programs:\n"                                             \
 	"      --target NAME    what it is for, or a file that describes a target\n"               \
 	"      --images N       images that a job works on\n"                                      \
-	"      --engine NAME    what runs it: functional (default), or cycle, the model of\n"      \
-	"                       the accelerator's clock: slower, the same answers\n"
+	"      --engine NAME    functional (default), or cycle, the model of the\n"                \
+	"                       accelerator's clock: slower, the same answers\n"
 
 struct sim_subject {
 	const char *path;
