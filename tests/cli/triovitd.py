@@ -110,6 +110,13 @@ def test_sandbox(folder):
     assert 'triovitd.service' not in done.stderr, done.stderr
 
 
+def test_node_rules(_):
+    """the rules of the device nodes come when tags can be taken off, and still count"""
+    rules, = (pathlib.Path(__file__).parents[2] / 'daemon/data').glob('*.rules')
+    assert '71-seat.rules' < rules.name < '73-seat-late.rules', rules
+    assert 'TAG-="uaccess"' in rules.read_text()
+
+
 MANAGER = (NAME, '/org/triovit/Accelerator1', NAME + '.Manager')
 
 
