@@ -93,7 +93,8 @@ int tv_dispatch_cancel(struct tv_run *run)
 void tv_dispatch_result(struct tv_accelerator *accelerator, const struct tv_backend_result *result)
 {
 	struct tv_run *run = (struct tv_run *)(uintptr_t)result->cookie;
-	uint64_t used = result->end - result->begin;
+	/* A job that the device lost, or gave back, may have begun and has no end. */
+	uint64_t used = result->status < 0 ? 0 : result->end - result->begin;
 
 	tv_scheduler_done(accelerator->manager->scheduler, &run->request, tv_manager_now(), used);
 	accelerator->busy += used;
