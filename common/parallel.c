@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -84,26 +85,25 @@ static void finish_item(struct loop *loop, size_t index, int r, const struct tv_
 	pthread_mutex_unlock(&loop->lock);
 }
 
-static void run_items(struct loop *loop, unsigned int number)
+static int run_item(struct loop *loop, size_t index, unsigned int number)
 {
-	size_t index;
+	struct tv_error error = { 0 };
+	int r = loop->item(index, number, loop->userdata, &error);
 
-	while (take_index(loop, &index)) {
-		struct tv_error error = { 0 };
-		int r = loop->item(index, number, loop->userdata, &error);
-
-		if (r < 0)
-			tv_error_set(&error, r, "item %zu failed", index);
-		finish_item(loop, index, r, &error);
-	}
+	if (r < 0)
+		tv_error_set(&error, r, "item %zu failed", index);
+	finish_item(loop, index, r, &error);
+	return r;
 }
 
 static void *work(void *userdata)
 {
 	struct worker *worker = userdata;
 	struct loop *loop = worker->loop;
+	size_t index;
 
-	run_items(loop, worker->number);
+	while (take_index(loop, &index))
+		run_item(loop, index, worker->number);
 	pthread_mutex_lock(&loop->lock);
 	loop->running--;
 	pthread_cond_signal(&loop->progressed);
@@ -217,6 +217,14 @@ int tv_parallel_for(size_t total, unsigned int threads, tv_parallel_item item,
 /* In gate: members may enter the loop. Below it is the number of those that have. */
 #define OPEN 0x80000000u
 
+/* Items that a worker begins with. Workers come back to the same part of each loop's items, and
+ * find in their processor's cache what they have left there; then they help the others. */
+struct range {
+	atomic_size_t next;
+	size_t end;
+	char apart[64 - 2 * sizeof(size_t)]; /* from what other processors write */
+};
+
 struct member {
 	struct tv_parallel *team;
 	pthread_t thread;
@@ -226,6 +234,8 @@ struct member {
 struct tv_parallel {
 	struct member *members;
 	unsigned int count; /* of them, the caller is not one */
+	struct range *ranges; /* of all workers */
+	atomic_size_t failed; /* lowest item that has, or SIZE_MAX */
 	/* Whoever has entered uses it: it is the caller's until the gate is open, and again when it
 	 * is shut and nobody inside. */
 	struct loop *loop;
@@ -284,6 +294,43 @@ static void leave(struct tv_parallel *team)
 	pthread_mutex_unlock(&team->lock);
 }
 
+static void split(struct tv_parallel *team, size_t total)
+{
+	const size_t workers = team->count + 1;
+
+	for (size_t i = 0; i < workers; i++) {
+		atomic_store(&team->ranges[i].next,
+			     total / workers * i + total % workers * i / workers);
+		team->ranges[i].end =
+			total / workers * (i + 1) + total % workers * (i + 1) / workers;
+	}
+	atomic_store(&team->failed, SIZE_MAX);
+}
+
+static void note_failure(struct tv_parallel *team, size_t index)
+{
+	size_t failed = atomic_load(&team->failed);
+
+	while (index < failed && !atomic_compare_exchange_weak(&team->failed, &failed, index))
+		;
+}
+
+static void run_ranges(struct tv_parallel *team, unsigned int number)
+{
+	const unsigned int workers = team->count + 1;
+	struct loop *loop = team->loop;
+
+	for (unsigned int i = 0; i < workers; i++) {
+		struct range *range = &team->ranges[(number + i) % workers];
+		size_t index;
+
+		while ((index = atomic_fetch_add(&range->next, 1)) < range->end)
+			/* What lies below a failure is run all the same. */
+			if (index < atomic_load(&team->failed) && run_item(loop, index, number) < 0)
+				note_failure(team, index);
+	}
+}
+
 static void *serve(void *userdata)
 {
 	struct member *member = userdata;
@@ -295,7 +342,7 @@ static void *serve(void *userdata)
 		/* A loop may be over before this one has seen that it began. */
 		if (!enter(team))
 			continue;
-		run_items(team->loop, member->number);
+		run_ranges(team, member->number);
 		leave(team);
 	}
 	return NULL;
@@ -334,7 +381,10 @@ int tv_parallel_new(unsigned int threads, struct tv_parallel **ret, struct tv_er
 	if (threads == 0)
 		threads = tv_parallel_threads();
 	team->members = calloc(threads, sizeof(*team->members));
-	if (!team->members) {
+	team->ranges = calloc(threads, sizeof(*team->ranges));
+	if (!team->members || !team->ranges) {
+		free(team->members);
+		free(team->ranges);
 		free(team);
 		return tv_error_oom(error);
 	}
@@ -368,6 +418,7 @@ void tv_parallel_free(struct tv_parallel *team)
 	pthread_cond_destroy(&team->begun);
 	pthread_mutex_destroy(&team->lock);
 	free(team->members);
+	free(team->ranges);
 	free(team);
 }
 
@@ -386,11 +437,12 @@ int tv_parallel_run(struct tv_parallel *team, size_t total, tv_parallel_item ite
 	pthread_mutex_init(&loop.lock, NULL);
 	pthread_cond_init(&loop.progressed, NULL);
 	team->loop = &loop;
+	split(team, total);
 	atomic_store(&team->gate, OPEN);
 	atomic_fetch_add(&team->rounds, 1);
 	if (atomic_load(&team->sleepers))
 		wake(team);
-	run_items(&loop, 0);
+	run_ranges(team, 0);
 	shut(team);
 	pthread_cond_destroy(&loop.progressed);
 	pthread_mutex_destroy(&loop.lock);

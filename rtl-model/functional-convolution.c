@@ -39,7 +39,7 @@ struct chain {
 	uint32_t tile; /* most pixels of one */
 	struct tv_depthwise_stage depthwise;
 	struct tv_dense_stage dense;
-	const uint8_t *dense_weights;
+	const uint8_t *depthwise_weights, *dense_weights;
 	struct tv_epilogue epilogue[2];
 	uint8_t *outside; /* a pixel outside the map */
 	struct worker *workers;
@@ -165,13 +165,12 @@ static int chain_load(struct chain *chain, struct tv_error *error)
 	if (execution->parameters->channels[1])
 		chain->epilogue[1] = tv_epilogue_of(execution, 1);
 	if (r >= 0 && begins_depthwise(command))
-		r = tv_depthwise_load(command, execution->kernels,
-				      execution->weights + layout.weights[0], &chain->epilogue[0],
-				      &chain->depthwise, error);
+		r = tv_depthwise_allocate(command, execution->kernels, &chain->depthwise, error);
 	if (r < 0)
 		return r;
 	if (has_dense(command))
 		tv_dense_describe(command, execution->kernels, &chain->dense);
+	chain->depthwise_weights = execution->weights + layout.weights[0];
 	chain->dense_weights =
 		execution->weights + layout.weights[command->opcode == TV_OP_SEPARABLE];
 	chain->workers = calloc(chain->count, sizeof(*chain->workers));
@@ -297,15 +296,26 @@ static int run_pool(struct chain *chain, struct tv_error *error)
 
 /* --- items of a tile ------------------------------------------------------------------------ */
 
+/* Of all stages, the depthwise one's first. */
+static uint32_t block_count(const struct chain *chain)
+{
+	return chain->depthwise.blocks_count + chain->dense.shape.blocks;
+}
+
 static int pack_blocks(size_t index, unsigned int number, void *userdata, struct tv_error *error)
 {
 	const struct chain *chain = userdata;
-	uint32_t end = (uint32_t)smaller(chain->dense.shape.blocks, (index + 1) * ITEM_BLOCKS);
+	const uint32_t depthwise = chain->depthwise.blocks_count;
+	uint32_t end = (uint32_t)smaller(block_count(chain), (index + 1) * ITEM_BLOCKS);
 	bool separable = chain->command->opcode == TV_OP_SEPARABLE;
 
-	for (uint32_t b = (uint32_t)index * ITEM_BLOCKS; b < end; b++)
-		tv_dense_pack(&chain->dense, chain->dense_weights, &chain->epilogue[separable], b,
-			      b);
+	for (uint32_t i = (uint32_t)index * ITEM_BLOCKS; i < end; i++)
+		if (i < depthwise)
+			tv_depthwise_pack(&chain->depthwise, chain->depthwise_weights,
+					  &chain->epilogue[0], i);
+		else
+			tv_dense_pack(&chain->dense, chain->dense_weights,
+				      &chain->epilogue[separable], i - depthwise, i - depthwise);
 	return 0;
 }
 
@@ -387,17 +397,15 @@ int tv_execute_convolution(const struct tv_execution *execution, struct tv_error
 		},
 	};
 	int r = chain_load(&chain, error);
-	uint32_t packs;
 
 	if (r < 0)
 		return r;
 	if (pool)
 		return run_pool(&chain, error);
-	packs = tv_divide_up(chain.dense.shape.blocks, ITEM_BLOCKS);
 	if (by_blocks(&chain))
-		return run_items(&chain, packs, run_blocks, error);
-	if (has_dense(command))
-		r = run_items(&chain, packs, pack_blocks, error);
+		return run_items(&chain, tv_divide_up(chain.dense.shape.blocks, ITEM_BLOCKS),
+				 run_blocks, error);
+	r = run_items(&chain, tv_divide_up(block_count(&chain), ITEM_BLOCKS), pack_blocks, error);
 	if (r >= 0)
 		r = run_items(&chain, tv_divide_up(chain.pixels, chain.tile), run_tile, error);
 	return r;

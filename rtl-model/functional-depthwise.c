@@ -6,7 +6,9 @@
 static void pack_block(const struct tv_depthwise_stage *depthwise, const uint8_t *weights,
 		       uint32_t first, int16_t *ret)
 {
-	const uint32_t kernel = depthwise->stage->kernel, together = depthwise->kernels->together;
+	const uint32_t kernel = depthwise->stage->kernel;
+	const uint32_t odd =
+		depthwise->kernels->together - 1; /* tap of a pair, if there are pairs */
 
 	memset(ret, 0, depthwise->panel * sizeof(*ret));
 	for (uint32_t i = 0; i < TV_BLOCK_OUTPUTS; i++) {
@@ -16,14 +18,13 @@ static void pack_block(const struct tv_depthwise_stage *depthwise, const uint8_t
 		if (channel >= depthwise->channels)
 			continue;
 		for (uint32_t tap = 0; tap < depthwise->taps; tap++)
-			ret[(tap / together * TV_BLOCK_OUTPUTS + i) * together + tap % together] =
+			ret[(tap & ~odd) * TV_BLOCK_OUTPUTS + i * (odd + 1) + (tap & odd)] =
 				(int8_t)from[tap * TV_LANE_INPUTS];
 	}
 }
 
-int tv_depthwise_load(const struct tv_command *command, const struct tv_kernels *kernels,
-		      const uint8_t *weights, const struct tv_epilogue *epilogue,
-		      struct tv_depthwise_stage *ret, struct tv_error *error)
+int tv_depthwise_allocate(const struct tv_command *command, const struct tv_kernels *kernels,
+			  struct tv_depthwise_stage *ret, struct tv_error *error)
 {
 	const struct tv_stage *stage = &command->stage[0];
 	struct tv_depthwise_stage depthwise = {
@@ -42,16 +43,19 @@ int tv_depthwise_load(const struct tv_command *command, const struct tv_kernels 
 		tv_depthwise_done(&depthwise);
 		return tv_error_oom(error);
 	}
-	for (uint32_t b = 0; b < depthwise.blocks_count; b++) {
-		uint32_t first = b * TV_BLOCK_OUTPUTS, left = depthwise.channels - first;
-
-		pack_block(&depthwise, weights, first, depthwise.weights + b * depthwise.panel);
-		tv_epilogue_block(epilogue, kernels, first,
-				  left < TV_BLOCK_OUTPUTS ? left : TV_BLOCK_OUTPUTS, NULL,
-				  &depthwise.blocks[b]);
-	}
 	*ret = depthwise;
 	return 0;
+}
+
+void tv_depthwise_pack(const struct tv_depthwise_stage *depthwise, const uint8_t *weights,
+		       const struct tv_epilogue *epilogue, uint32_t b)
+{
+	uint32_t first = b * TV_BLOCK_OUTPUTS, left = depthwise->channels - first;
+
+	pack_block(depthwise, weights, first, depthwise->weights + b * depthwise->panel);
+	tv_epilogue_block(epilogue, depthwise->kernels, first,
+			  left < TV_BLOCK_OUTPUTS ? left : TV_BLOCK_OUTPUTS, NULL,
+			  &depthwise->blocks[b]);
 }
 
 void tv_depthwise_done(struct tv_depthwise_stage *depthwise)

@@ -208,9 +208,11 @@ struct tv_depthwise_memory {
 	int32_t *accumulators; /* [count][16] */
 };
 
-int tv_depthwise_load(const struct tv_command *command, const struct tv_kernels *kernels,
-		      const uint8_t *weights, const struct tv_epilogue *epilogue,
-		      struct tv_depthwise_stage *ret, struct tv_error *error);
+/* Without weights: the blocks are packed one by one. */
+int tv_depthwise_allocate(const struct tv_command *command, const struct tv_kernels *kernels,
+			  struct tv_depthwise_stage *ret, struct tv_error *error);
+void tv_depthwise_pack(const struct tv_depthwise_stage *depthwise, const uint8_t *weights,
+		       const struct tv_epilogue *epilogue, uint32_t b);
 void tv_depthwise_run(const struct tv_depthwise_stage *depthwise, const struct tv_map *map,
 		      const struct tv_tile *tile, const struct tv_epilogue *epilogue,
 		      const struct tv_depthwise_memory *memory, uint8_t *output, size_t pitch);

@@ -194,6 +194,17 @@ static int run_command(struct run *run, struct tv_error *error)
 	return 0;
 }
 
+#define CLEARED_AT_ONCE 65536u
+
+static int clear(size_t index, unsigned int worker, void *userdata, struct tv_error *error)
+{
+	const struct tv_segment_view *onchip = userdata;
+	uint32_t at = (uint32_t)index * CLEARED_AT_ONCE, left = onchip->size - at;
+
+	memset(onchip->data + at, 0, left < CLEARED_AT_ONCE ? left : CLEARED_AT_ONCE);
+	return 0;
+}
+
 int tv_functional_execute(struct tv_functional *machine, const struct tv_job *job,
 			  const struct tv_program *program, struct tv_record *ret,
 			  struct tv_error *error)
@@ -214,11 +225,16 @@ int tv_functional_execute(struct tv_functional *machine, const struct tv_job *jo
 	}
 	/* Of exactly the size that the program may use, so that a tool that watches memory sees an
 	 * access beyond; zero, and gone with the job. */
-	onchip = calloc(program->header.onchip + !program->header.onchip, 1);
+	onchip = malloc(program->header.onchip + !program->header.onchip);
 	if (!onchip)
 		return tv_error_oom(error);
 	memcpy(run.segments, job->segments, sizeof(job->segments));
-	run.segments[TV_SEGMENT_ONCHIP].data = onchip;
+	run.segments[TV_SEGMENT_ONCHIP] = (struct tv_segment_view){
+		.data = onchip,
+		.size = program->header.onchip,
+	};
+	tv_parallel_run(machine->team, tv_divide_up(program->header.onchip, CLEARED_AT_ONCE), clear,
+			&run.segments[TV_SEGMENT_ONCHIP], error);
 	while (!record.fault && record.executed < program->count) {
 		r = run_command(&run, error);
 		if (r < 0)

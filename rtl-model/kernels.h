@@ -106,7 +106,7 @@ struct tv_kernels {
 	 * Depthwise stages. Weights are int16, [taps / together, rounded up][16][together], the 16
 	 * in the accumulators' order.
 	 */
-	uint32_t together;
+	uint32_t together; /* 1 or 2 */
 	/* pixels: of each one its taps, which are pointers; 16 int8 are read from offset on. */
 	void (*depthwise)(const uint8_t *const *pixels, size_t offset, uint32_t count,
 			  uint32_t taps, const int16_t *weights, const struct tv_block *block,

@@ -6,7 +6,7 @@
  * figure and what it is compared with have seen the same machine; of each the median and the least
  * are printed. One thread's time is its processor time: others may be running.
  *
- *	bench-functional [-r ROUNDS] [-k KERNELS] PACKAGE...
+ *	bench-functional [-r ROUNDS] [-k KERNELS] [-t THREADS] PACKAGE...
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,7 +93,8 @@ static void add_machine(struct bench *bench, const struct tv_kernels *set, unsig
 	bench->threads[bench->count++] = threads;
 }
 
-static void prepare(struct bench *bench, const char *path, const char *kernels)
+static void prepare(struct bench *bench, const char *path, const char *kernels,
+		    unsigned int threads)
 {
 	const struct tv_kernels *set;
 	struct tv_error error = { 0 };
@@ -125,7 +126,8 @@ static void prepare(struct bench *bench, const char *path, const char *kernels)
 	for (unsigned int i = 0; (set = tv_kernels_get(i)); i++)
 		if (!kernels || !strcmp(kernels, set->name))
 			for (unsigned int t = 1; t <= THREADS_MAX; t++)
-				add_machine(bench, set, t);
+				if (!threads || t == threads)
+					add_machine(bench, set, t);
 	if (!bench->count) {
 		fprintf(stderr, "bench-functional: no kernels '%s' on this processor\n", kernels);
 		exit(1);
@@ -296,7 +298,8 @@ static void run_kinds(struct bench *bench)
 	}
 }
 
-static void run_package(const char *path, const char *kernels, unsigned int rounds)
+static void run_package(const char *path, const char *kernels, unsigned int threads,
+			unsigned int rounds)
 {
 	struct series jobs[MACHINES_MAX] = { 0 }, peaks[PEAKS] = { 0 };
 	struct series others[PEERS_MAX] = { 0 };
@@ -304,7 +307,7 @@ static void run_package(const char *path, const char *kernels, unsigned int roun
 	struct bench bench;
 	double macs;
 
-	prepare(&bench, path, kernels);
+	prepare(&bench, path, kernels, threads);
 	macs = (double)bench.package->macs * bench.program->header.images;
 	prepare_peers(bench.program, layers);
 	for (unsigned int m = 0; m < bench.count; m++)
@@ -329,7 +332,7 @@ static void run_package(const char *path, const char *kernels, unsigned int roun
 		printf("  ours %-9s %u thread%s       median %7.3f ms, least %7.3f ms",
 		       bench.kernels[m]->name, bench.threads[m], bench.threads[m] > 1 ? "s" : " ",
 		       median(&jobs[m]), least(&jobs[m]));
-		if (bench.threads[m] > 1)
+		if (bench.threads[m] > 1 && m)
 			printf(": %.2f times as fast", median(&jobs[m - 1]) / median(&jobs[m]));
 		for (unsigned int p = 0; p < PEAKS && bench.threads[m] == 1; p++)
 			if (peak_present(p))
@@ -354,7 +357,7 @@ static void run_package(const char *path, const char *kernels, unsigned int roun
 
 int main(int argc, char **argv)
 {
-	unsigned int rounds = 25;
+	unsigned int rounds = 25, threads = 0;
 	const char *kernels = NULL;
 	int option;
 
@@ -363,10 +366,13 @@ int main(int argc, char **argv)
 		setenv("OMP_NUM_THREADS", "1", 1);
 		execv("/proc/self/exe", argv);
 	}
-	while ((option = getopt(argc, argv, "r:k:")) != -1)
+	while ((option = getopt(argc, argv, "r:k:t:")) != -1)
 		switch (option) {
 		case 'r':
 			rounds = (unsigned int)atoi(optarg);
+			break;
+		case 't':
+			threads = (unsigned int)atoi(optarg);
 			break;
 		case 'k':
 			kernels = optarg;
@@ -377,6 +383,6 @@ int main(int argc, char **argv)
 	if (rounds < 1 || rounds > ROUNDS_MAX)
 		rounds = ROUNDS_MAX;
 	for (; optind < argc; optind++)
-		run_package(argv[optind], kernels, rounds);
+		run_package(argv[optind], kernels, threads, rounds);
 	return 0;
 }
