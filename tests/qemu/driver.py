@@ -102,7 +102,7 @@ def initial(kernel, module, tests, busybox, jobs, libraries):
     archive.file('modules/triovit.ko', module)
     archive.add('modules/order', 0o100644,
                 ''.join(f'{name}.ko\n' for name in [*order, 'triovit']).encode())
-    for path in [*jobs.glob("*.job"), *jobs.glob("*.out")]:
+    for path in (path for end in ('job', 'out', 'cycles') for path in jobs.glob(f'*.{end}')):
         archive.file(f'jobs/{path.name}', path)
     return gzip.compress(archive.finish(), 1)
 

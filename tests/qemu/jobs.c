@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * jobs PACKAGE DIRECTORY: jobs to try a device or driver with, and what has to come out of them.
- * NAME.job is one as in <triovit/dump.h>, NAME.out the bytes that its output segment then has.
+ * jobs DIRECTORY [NAME PACKAGE]...: jobs to try a device or driver with, and what has to come out
+ * of them. NAME.job is one as in <triovit/dump.h>, NAME.out the bytes that its output segment then
+ * has, NAME.cycles how many cycles apart such jobs end that are queued.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "common/error.h"
 #include "common/file.h"
 #include "quantizer/integer.h"
+#include "rtl-model/cycle.h"
 
 struct parts {
 	const uint8_t *bytes[TV_SEGMENT_COUNT]; /* NULL: zeros */
@@ -76,7 +78,34 @@ static int write_golden(const char *directory, struct tv_error *error)
 	return write_job(directory, "golden", &parts, error);
 }
 
-static int write_network(const char *path, const char *directory, struct tv_error *error)
+static int write_cycles(const char *directory, const char *name,
+			const struct tv_package_program *program, struct tv_error *error)
+{
+	const uint32_t count = program->header.commands;
+	_cleanup_free_ struct tv_command *commands = calloc(count, sizeof(*commands));
+	const struct tv_cycle_options how = {
+		.target = tv_target_by_name(program->target),
+		.dram_percent = 100,
+	};
+	const struct tv_cycle_program of = { program->header.onchip, commands, count };
+	struct tv_cycle_profile profile;
+	char text[32];
+	int r;
+
+	if (!commands)
+		return tv_error_oom(error);
+	for (uint32_t i = 0; i < count; i++)
+		tv_decode_command(program->program + TV_PROGRAM_HEADER_SIZE + i * TV_COMMAND_SIZE,
+				  &commands[i]);
+	r = tv_cycle_profile(&how, &of, program->header.images, &profile, NULL, error);
+	if (r < 0)
+		return r;
+	snprintf(text, sizeof(text), "%.0f\n", profile.steady);
+	return write_file(directory, name, "cycles", text, strlen(text), error);
+}
+
+static int write_network(const char *directory, const char *name, const char *path,
+			 struct tv_error *error)
 {
 	_cleanup_(tv_integer_runner_freep) struct tv_integer_runner *runner = NULL;
 	_cleanup_(tv_package_freep) struct tv_package *package = NULL;
@@ -107,22 +136,29 @@ static int write_network(const char *path, const char *directory, struct tv_erro
 	r = tv_integer_run(runner, rgb, program->header.images, NULL, NULL, logits, NULL, error);
 	if (r < 0)
 		return r;
-	r = write_job(directory, "network", &parts, error);
+	r = write_job(directory, name, &parts, error);
 	if (r < 0)
 		return r;
-	return write_file(directory, "network", "out", logits, parts.size[TV_SEGMENT_OUTPUT],
-			  error);
+	r = write_file(directory, name, "out", logits, parts.size[TV_SEGMENT_OUTPUT], error);
+	if (r < 0)
+		return r;
+	return write_cycles(directory, name, program, error);
 }
 
 int main(int argc, char **argv)
 {
 	struct tv_error error = { 0 };
 
-	if (argc != 3) {
-		fputs("usage: jobs PACKAGE DIRECTORY\n", stderr);
+	int r;
+
+	if (argc < 2 || argc % 2) {
+		fputs("usage: jobs DIRECTORY [NAME PACKAGE]...\n", stderr);
 		return 2;
 	}
-	if (write_golden(argv[2], &error) < 0 || write_network(argv[1], argv[2], &error) < 0) {
+	r = write_golden(argv[1], &error);
+	for (int i = 2; i < argc && r >= 0; i += 2)
+		r = write_network(argv[1], argv[i], argv[i + 1], &error);
+	if (r < 0) {
 		fprintf(stderr, "jobs: %s\n", error.text);
 		return 1;
 	}

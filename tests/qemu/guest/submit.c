@@ -34,18 +34,20 @@ static void golden(void)
 	close(fd);
 }
 
-static void network(void)
+static void network(const char *name)
 {
 	struct drm_triovit_record record;
 	struct guest_job job;
 	uint8_t *expected;
 	int fd = guest_open();
+	char path[64];
 	size_t size;
 
-	expected = guest_load("/jobs/network.out", &size);
+	snprintf(path, sizeof(path), "/jobs/%s.out", name);
+	expected = guest_load(path, &size);
 	check(expected);
 	for (uint32_t flags = 0; flags <= DRM_TRIOVIT_BO_CACHED; flags++) {
-		guest_job(fd, "network", flags, &job);
+		guest_job(fd, name, flags, &job);
 		record = guest_wait(fd, guest_submit(fd, &job));
 		check_int(record.status, 0);
 		guest_prep(&job.bo, DRM_TRIOVIT_ACCESS_READ);
@@ -55,6 +57,16 @@ static void network(void)
 	}
 	free(expected);
 	close(fd);
+}
+
+static void demo(void)
+{
+	network("network");
+}
+
+static void b1(void)
+{
+	network("b1");
 }
 
 /* Submits the job with a change; what is refused must leave no trace. */
@@ -320,7 +332,8 @@ static void priorities(void)
 
 const struct guest_test guest_submit_tests[] = {
 	{ "the golden job, through both kinds of buffers", golden },
-	{ "the demo network: the functional model's bits", network },
+	{ "the demo network: the functional model's bits", demo },
+	{ "B1-224: the functional model's bits", b1 },
 	{ "submit: each field wrong in turn", bad_submits },
 	{ "submit: structures of the future", longer_structures },
 	{ "wait: jobs that are none, records that are gone", bad_waits },

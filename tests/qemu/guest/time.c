@@ -5,7 +5,7 @@
 
 #include "tests/qemu/guest/guest.h"
 
-#define JOBS   32
+#define JOBS   16
 #define ROUNDS 100
 
 static int64_t now(void)
@@ -42,14 +42,16 @@ static void overhead(void)
 	       (long long)times[ROUNDS / 2], (long long)times[0], (long long)times[ROUNDS - 1]);
 }
 
-static void never_idle(void)
+/* Cycles from one record to the next, of jobs that are queued. */
+static void queued(const char *name)
 {
 	int fd = guest_open();
-	uint64_t khz = guest_param(fd, DRM_TRIOVIT_PARAM_CLOCK), cycles;
+	uint64_t khz = guest_param(fd, DRM_TRIOVIT_PARAM_CLOCK), cycles, expected;
 	struct drm_triovit_record records[JOBS];
 	struct guest_job job;
+	char path[64];
 
-	guest_job(fd, "network", 0, &job);
+	guest_job(fd, name, 0, &job);
 	for (unsigned int i = 0; i < JOBS; i++)
 		guest_submit(fd, &job);
 	for (unsigned int i = 0; i < JOBS; i++) {
@@ -60,12 +62,29 @@ static void never_idle(void)
 				   (unsigned long long)(records[i].start - records[i - 1].end), i);
 	}
 	cycles = (records[JOBS - 1].end - records[0].end) / (JOBS - 1);
-	printf("# the demo network: %llu cycles a job, %llu jobs/s\n", (unsigned long long)cycles,
+	printf("# %s: %llu cycles a job, %llu jobs/s\n", name, (unsigned long long)cycles,
 	       (unsigned long long)(khz * 1000 / cycles));
+	/* Of the cycle model, 2 % either way. */
+	snprintf(path, sizeof(path), "/jobs/%s.cycles", name);
+	expected = strtoull(guest_read(path), NULL, 10);
+	if (cycles * 100 > expected * 102 || cycles * 100 < expected * 98)
+		guest_fail(__FILE__, __LINE__, "the cycle model has %llu cycles",
+			   (unsigned long long)expected);
+}
+
+static void demo(void)
+{
+	queued("network");
+}
+
+static void b1(void)
+{
+	queued("b1");
 }
 
 const struct guest_test guest_time_tests[] = {
 	{ "what the driver adds to a job", overhead },
-	{ "no idle cycle between queued jobs", never_idle },
+	{ "the demo network, queued: no idle cycle, the cycle model's rate", demo },
+	{ "B1-224, queued: no idle cycle, the cycle model's rate", b1 },
 	{ NULL, NULL },
 };
