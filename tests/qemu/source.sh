@@ -80,5 +80,7 @@ if linux=$(linux_source_part checkpatch scripts/checkpatch.pl scripts/spelling.t
 else
 	skip "checkpatch --strict" "Linux's source could not be downloaded"
 fi
+perl "$guest"/linux-6.12/usr/lib/linux-kbuild-*/scripts/kernel-doc -none -Wall \
+	"$top/include/uapi/drm/triovit_accel.h" 2>&1 | result "kernel-doc: every field of the user API"
 echo "1..$cases"
 exit $status

@@ -14,8 +14,8 @@ extern "C" {
  * docs/uapi.md says how these calls work together. All structures have the same layout for 32 and
  * 64 bits. They may grow at their ends: what an older user space does not pass counts as zero, and
  * zero always means what there was before. Reserved fields, unknown flags and unknown values are
- * refused with -EINVAL, as are fields for what a call returns unless they are zero; but a record may
- * be used again.
+ * refused with -EINVAL, as are fields for what a call returns unless they are zero; but a record
+ * may be used again.
  */
 
 #define DRM_TRIOVIT_GET_PARAM 0x00
@@ -105,8 +105,10 @@ struct drm_triovit_bo_info {
 	__u32 flags;
 	/** @size: out, bytes */
 	__u64 size;
-	/** @offset: out, for mmap() of the device's file; zero for an imported buffer, which is
-	 * mapped through its dma-buf */
+	/**
+	 * @offset: out, for mmap() of the device's file; zero for an imported buffer, which is
+	 * mapped through its dma-buf
+	 */
 	__u64 offset;
 };
 
@@ -158,8 +160,10 @@ struct drm_triovit_bo_fini {
 struct drm_triovit_segment {
 	/** @handle: in, of a buffer */
 	__u32 handle;
-	/** @rights: in, DRM_TRIOVIT_SEGMENT_READ, DRM_TRIOVIT_SEGMENT_WRITE; at least one. The
-	 * program is never writable */
+	/**
+	 * @rights: in, DRM_TRIOVIT_SEGMENT_READ, DRM_TRIOVIT_SEGMENT_WRITE; at least one. The
+	 * program is never writable
+	 */
 	__u32 rights;
 	/** @offset: in, bytes into the buffer, a multiple of 64 */
 	__u64 offset;
@@ -209,8 +213,10 @@ struct drm_triovit_submit {
 	__u32 priority;
 	/** @flags: in, must be zero */
 	__u32 flags;
-	/** @deadline_ns: in, a time of CLOCK_MONOTONIC; a job that was not handed to the
-	 * accelerator by then ends with -ETIME. Zero: none */
+	/**
+	 * @deadline_ns: in, a time of CLOCK_MONOTONIC; a job that was not handed to the
+	 * accelerator by then ends with -ETIME. Zero: none
+	 */
 	__s64 deadline_ns;
 	/** @job: out, the job's number in this file; they count up from 1 */
 	__u64 job;
