@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/accelerator.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -165,6 +166,8 @@ int tv_accelerator_add(struct tv_manager *manager, struct tv_backend *backend,
 
 	while (tv_target_at(target) != info->target)
 		target++;
+	/* One target more than there are pools for would be taken for another. */
+	assert(target < TV_POOL_TARGETS);
 	r = accelerator ?
 		    sd_event_add_io(manager->event, &accelerator->results, tv_backend_fd(backend),
 				    EPOLLIN, on_results, accelerator) :

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
 #include "daemon/accelerator.h"
@@ -279,6 +280,17 @@ static int run(const struct options *options, const struct tv_config *config,
 	return r;
 }
 
+/* Descriptors as many as the system lets us have: clients bring them. Nothing here uses select(). */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = { 0 };
@@ -290,6 +302,7 @@ int main(int argc, char **argv)
 		return r;
 	/* Peers may close their connections at any time. */
 	signal(SIGPIPE, SIG_IGN);
+	raise_limit();
 	r = read_config(&options, &config, &error);
 	if (r < 0) {
 		tv_log(LOG_ERR, "%s", error.text);
