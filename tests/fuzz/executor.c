@@ -2,11 +2,12 @@
 /*
  * Feeds the functional model with jobs, each segment in memory of exactly its size. However a job
  * ends, its record says a thing that is true, what it may not write is as it was, and the same job
- * ends in the same way. One that ends without a fault has computed what the naive reference does.
+ * ends in the same way, on the cycle model too. One that ends without a fault has computed what the
+ * naive reference does.
  */
 #include "tests/fuzz/executor.h"
 
-#include "rtl-model/functional.h"
+#include "rtl-model/cycle.h"
 #include "tests/unit/functional-naive.h"
 #include "tests/unit/functional-random.h"
 
@@ -110,8 +111,18 @@ static bool write_only(const struct input *input, unsigned int segment)
 	return input->segments[segment].rights == TV_SEGMENT_WRITE;
 }
 
+static void run_cycles(const struct input *input, const struct tv_job *job, struct tv_record *ret)
+{
+	const struct tv_cycle_options how = { .target = input->target, .dram_percent = 100 };
+	_cleanup_(tv_program_freep) struct tv_program *program = NULL;
+	struct tv_cycle_job time;
+
+	REQUIRE(tv_program_decode(input->target, job->segments, job->budget, &program, NULL) == 0);
+	REQUIRE(tv_cycle_execute(&how, job, program, ret, &time, NULL) == 0);
+}
+
 /* inverted: what can only be written holds something else before. */
-static void run_job(const struct input *input, bool inverted, struct run *ret)
+static void run_job(const struct input *input, bool inverted, bool cycles, struct run *ret)
 {
 	struct tv_job job = {
 		.budget = input->budget,
@@ -138,6 +149,10 @@ static void run_job(const struct input *input, bool inverted, struct run *ret)
 			ret->owned[i][n] ^= 0xff;
 	}
 	memcpy(job.segments, ret->segments, sizeof(job.segments));
+	if (cycles) {
+		run_cycles(input, &job, &ret->record);
+		return;
+	}
 	REQUIRE(tv_functional_new(input->target, &machine, NULL) == 0);
 	REQUIRE(tv_functional_run(machine, &job, &ret->record, NULL) == 0);
 }
@@ -251,14 +266,17 @@ static void check_untouched(const struct input *input, const struct run *run)
 	}
 }
 
-static void check_same(const struct input *input, const struct run *one, const struct run *two)
+static void check_same_record(const struct tv_record *a, const struct tv_record *b)
 {
-	const struct tv_record *a = &one->record, *b = &two->record;
-
 	REQUIRE(a->fault == b->fault && a->command == b->command && a->segment == b->segment &&
 		a->offset == b->offset && a->executed == b->executed && a->steps == b->steps &&
 		a->why == b->why);
-	if (before_commands(a))
+}
+
+static void check_same(const struct input *input, const struct run *one, const struct run *two)
+{
+	check_same_record(&one->record, &two->record);
+	if (before_commands(&one->record))
 		return;
 	for (unsigned int i = 0; i < TV_SEGMENT_COUNT; i++) {
 		const uint8_t *first = one->segments[i].data, *second = two->segments[i].data;
@@ -329,13 +347,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < EXECUTOR_PROGRAM)
 		return 0;
 	read_input(data, size, &input);
-	run_job(&input, false, &once);
+	run_job(&input, false, false, &once);
 	REQUIRE(!right || !once.record.fault);
 	check_record(&input, &once.record);
 	check_untouched(&input, &once);
 	check_result(&input, &once);
-	run_job(&input, true, &again);
+	run_job(&input, true, false, &again);
 	check_same(&input, &once, &again);
+	run_done(&again);
+	run_job(&input, false, true, &again);
+	check_untouched(&input, &again);
+	check_same_record(&once.record, &again.record);
+	/* After a fault memory is undefined, and the models differ in it. */
+	if (!once.record.fault)
+		check_same(&input, &once, &again);
 	run_done(&again);
 	run_done(&once);
 	input_done(&input);
