@@ -200,21 +200,33 @@ static void threads(void)
 	close(shared);
 }
 
+#define HANG_MS "/sys/module/triovit/parameters/hang_ms"
+
+/* Nothing ends while the accelerator hangs; unbinding ends it all. */
 static void full(void)
 {
+	struct drm_triovit_counters counters;
 	int fd = guest_open(), r = 0;
 	struct guest_job job;
-	uint64_t number, last = 0;
+	uint64_t number, count = 0;
 
-	guest_job(fd, "network", 0, &job);
-	for (unsigned int i = 0; i < 1000 && !r; i++) {
+	guest_job(fd, "golden", 0, &job);
+	check_int(guest_wait(fd, guest_submit(fd, &job)).status, 0);
+	guest_write(HANG_MS, "60000");
+	guest_ask("hang");
+	while (!r && count < 1000) {
 		r = guest_try_submit(fd, &job, &number);
-		if (!r)
-			last = number;
+		count += !r;
 	}
+	guest_write(GUEST_DRIVER "/unbind", GUEST_FIRST);
+	guest_write(GUEST_DRIVER "/bind", GUEST_FIRST);
+	guest_write(HANG_MS, "1000");
 	check_int(r, -EAGAIN);
-	check(last >= 256);
-	check_int(guest_wait(fd, last).status, 0);
+	check_int(count, 256);
+	close(fd);
+	fd = guest_open();
+	check_int(guest_ioctl(fd, DRM_IOCTL_TRIOVIT_COUNTERS, &counters), 0);
+	check_int(counters.resets, 0);
 	close(fd);
 }
 
