@@ -249,6 +249,7 @@ START_TEST(bad_memory)
 	const struct triovit_session_options file = { .slots = SERVICE_LAYOUT_FILE };
 	struct triovit_session *opened = NULL;
 	unsigned int fds;
+	int r;
 
 	begin(_i);
 	fds = count_own("fd");
@@ -256,9 +257,11 @@ START_TEST(bad_memory)
 	tv_assert_ok(triovit_session_begin_access(session, TRIOVIT_ACCESS_READ, &error), error);
 	tv_assert_ok(triovit_session_end_access(session, TRIOVIT_ACCESS_READ, &error), error);
 	tv_assert_ok(triovit_session_open(model, &file, &opened, &error), error);
-	ck_assert_int_eq(triovit_session_begin_access(opened, TRIOVIT_ACCESS_READ, &error),
-			 -ENOTTY);
-	ck_assert_int_eq(triovit_session_end_access(opened, TRIOVIT_ACCESS_WRITE, &error), -ENOTTY);
+	/* An emulator says that it does not know the call, a kernel that the file does not. */
+	r = triovit_session_begin_access(opened, TRIOVIT_ACCESS_READ, &error);
+	ck_assert_msg(r == -ENOTTY || r == -ENOSYS, "%d", r);
+	r = triovit_session_end_access(opened, TRIOVIT_ACCESS_WRITE, &error);
+	ck_assert_msg(r == -ENOTTY || r == -ENOSYS, "%d", r);
 	triovit_session_close(opened);
 	opened = NULL;
 	ck_assert_uint_eq(count_own("fd"), fds);
