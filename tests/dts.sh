@@ -3,7 +3,6 @@
 # The device trees, in TAP: the binding is one, the overlays fit the boards' trees of Linux, and what
 # comes of them is as the binding wants it.
 set -uo pipefail
-shopt -s lastpipe # result counts at the end of pipelines
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/lib/shared.sh
@@ -12,6 +11,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/cross/sysroot.sh"
 # shellcheck source=tests/lib/linux-source.sh
 . "$here/lib/linux-source.sh"
+# shellcheck source=tests/lib/tap.sh
+. "$here/lib/tap.sh"
 
 bindings=$top/dts/bindings
 work=$top/build/dts
@@ -22,24 +23,6 @@ declare -A boards=(
 	[triovit-zc706]="arm/boot/dts/xilinx/zynq-zc706.dts axi/accelerator@43c00000"
 	[triovit-zybo-z7]="arm/boot/dts/xilinx/zynq-zybo-z7.dts axi/accelerator@43c00000"
 )
-
-cases=0
-status=0
-
-# result NAME: passed if standard input is empty and the last command succeeded; else that is why not.
-result() { # STATUS NAME
-	local said
-	said=$(cat)
-	cases=$((cases + 1))
-	if [ "$1" -eq 0 ] && [ -z "$said" ]; then
-		echo "ok $cases - $2"
-	else
-		echo "not ok $cases - $2"
-		# shellcheck disable=SC2001 # every line
-		sed 's/^/    /' <<<"$said"
-		status=1
-	fi
-}
 
 skip_all() {
 	echo "1..0 # SKIP $*"
@@ -65,7 +48,7 @@ quiet() {
 	local name=$1 said code=0
 	shift
 	said=$("$@" 2>&1) || code=$?
-	result $code "$name" <<<"$said"
+	check "$name" $code <<<"$said"
 }
 
 for program in cpp dtc fdtoverlay dt-validate; do
@@ -82,11 +65,11 @@ dt-mk-schema -j "$bindings" >"$work/schema.json" || exit
 (
 	cd "$bindings" || exit
 	find . -name '*.yaml' -printf '%P\n' | xargs dt-doc-validate -u "$bindings" 2>&1
-) | result 0 "the binding is one that dt-schema accepts"
+) | check "the binding is one that dt-schema accepts"
 
 dt-extract-example "$bindings/npu/triovit,accel.yaml" >"$work/example.dts"
 compile "$work/example.dts" "$work/example.dtb" -q
-validate "$work/example.dtb" | result 0 "its example is as it says"
+validate "$work/example.dtb" | check "its example is as it says"
 
 for overlay in $(printf '%s\n' "${!boards[@]}" | sort); do
 	read -r base path <<<"${boards[$overlay]}"
@@ -95,15 +78,15 @@ for overlay in $(printf '%s\n' "${!boards[@]}" | sort); do
 	quiet "$overlay fits $(basename "$base")" fdtoverlay -i "$work/$overlay-base.dtb" \
 		-o "$work/$overlay.dtb" "$work/$overlay.dtbo"
 	fdtget "$work/$overlay.dtb" "/$path" compatible 2>&1 | grep -vx 'triovit,accel-1.0' |
-		result 0 "$overlay: the accelerator is where it should be"
-	validate "$work/$overlay.dtb" | result 0 "$overlay: the tree is as the binding wants it"
+		check "$overlay: the accelerator is where it should be"
+	validate "$work/$overlay.dtb" | check "$overlay: the tree is as the binding wants it"
 done
 
 for source in "$top"/dts/*.dts; do
 	[ -e "$source" ] || continue
 	name=$(basename "$source" .dts)
 	quiet "$name compiles" compile "$source" "$work/$name.dtb"
-	validate "$work/$name.dtb" | result 0 "$name: the tree is as the binding wants it"
+	validate "$work/$name.dtb" | check "$name: the tree is as the binding wants it"
 done
 
 # That the binding says anything at all.
@@ -113,8 +96,7 @@ for broken in 's/\binterrupts = .*;//' 's/\bclocks = .*;//' 's/ 0x1000>/ 0x1000>
 	compile "$work/broken.dts" "$work/broken.dtb" -q
 	said=$(validate "$work/broken.dtb")
 	[ -n "$said" ]
-	result $? "a tree that is wrong is told: $broken" </dev/null
+	check "a tree that is wrong is told: $broken" $? </dev/null
 done
 
-echo "1..$cases"
-exit $status
+finish

@@ -2,31 +2,10 @@
 # SPDX-License-Identifier: MIT
 # Checks what no compiler does, in TAP: the conventions of CONTRIBUTING.md that a program can see.
 set -uo pipefail
-shopt -s lastpipe # check counts at the end of pipelines
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 
-cases=0
-status=0
-
-# check NAME: passed if standard input is empty; else each line of it is an offence.
-check() {
-	local offences
-	offences=$(cat)
-	cases=$((cases + 1))
-	if [ -z "$offences" ]; then
-		echo "ok $cases - $1"
-	else
-		echo "not ok $cases - $1"
-		# shellcheck disable=SC2001 # every line
-		sed 's/^/    /' <<<"$offences"
-		status=1
-	fi
-}
-
-skip() { # NAME REASON
-	cases=$((cases + 1))
-	echo "ok $cases - $1 # SKIP $2"
-}
+# shellcheck source=tests/lib/tap.sh
+. tests/lib/tap.sh
 
 # sources PATTERN...: files whose names match, without what was built.
 sources() {
@@ -80,5 +59,4 @@ else
 	skip "shellcheck" "it is not installed"
 fi
 
-echo "1..$cases"
-exit $status
+finish

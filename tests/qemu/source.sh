@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: MIT
 # source.sh GUEST FOLDER: what compilers, sparse and checkpatch say of the driver, in TAP.
 set -uo pipefail
-shopt -s lastpipe # result counts at the end of pipelines
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/lib/shared.sh
@@ -11,31 +10,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$top/tests/cross/sysroot.sh"
 # shellcheck source=tests/lib/linux-source.sh
 . "$top/tests/lib/linux-source.sh"
+# shellcheck source=tests/lib/tap.sh
+. "$top/tests/lib/tap.sh"
 guest=$1
 folder=$2
-
-cases=0
-status=0
-
-# result NAME: whatever standard input says is an offence.
-result() {
-	local said
-	said=$(cat)
-	cases=$((cases + 1))
-	if [ -z "$said" ]; then
-		echo "ok $cases - $1"
-	else
-		echo "not ok $cases - $1"
-		# shellcheck disable=SC2001 # every line
-		sed 's/^/    /' <<<"$said"
-		status=1
-	fi
-}
-
-skip() { # NAME REASON
-	cases=$((cases + 1))
-	echo "ok $cases - $1 # SKIP $2"
-}
 
 # module NAME SERIES ARGUMENT...
 module() {
@@ -47,20 +25,20 @@ module() {
 }
 
 rm -rf "$folder"
-check='' with=''
+sparse='' with=''
 if command -v sparse >/dev/null; then
 	# It takes two fields of the golden job's first command for one.
-	check="C=2 CF=-Wno-override-init" with=", sparse"
+	sparse="C=2 CF=-Wno-override-init" with=", sparse"
 fi
 for series in 6.1 6.12; do
 	# shellcheck disable=SC2086 # arguments
-	module "gcc-$series" $series $check | result "Linux $series, gcc, W=1$with"
-	[ -n "$check" ] || skip "Linux $series, sparse" "sparse is not installed"
+	module "gcc-$series" $series $sparse | check "Linux $series, gcc, W=1$with"
+	[ -n "$sparse" ] || skip "Linux $series, sparse" "sparse is not installed"
 	# Warnings in the kernel's own headers are not ours.
 	if command -v clang >/dev/null; then
 		module "clang-$series" $series CC="$here/clang.sh" |
 			grep -E 'kernel/triovit|include/(triovit|uapi/drm/triovit)|no module|error' |
-			grep -v '^In file included' | result "Linux $series, clang, W=1"
+			grep -v '^In file included' | check "Linux $series, clang, W=1"
 	else
 		skip "Linux $series, clang, W=1" "clang is not installed"
 	fi
@@ -76,11 +54,10 @@ if linux=$(linux_source_part checkpatch scripts/checkpatch.pl scripts/spelling.t
 		cd "$top" && "$linux/scripts/checkpatch.pl" --no-tree --strict --terse --no-summary \
 			--max-line-length=100 --ignore "$ignored" -f kernel/*.[ch] \
 			include/uapi/drm/*.h 2>&1
-	) | result "checkpatch --strict"
+	) | check "checkpatch --strict"
 else
 	skip "checkpatch --strict" "Linux's source could not be downloaded"
 fi
 perl "$guest"/linux-6.12/usr/lib/linux-kbuild-*/scripts/kernel-doc -none -Wall \
-	"$top/include/uapi/drm/triovit_accel.h" 2>&1 | result "kernel-doc: every field of the user API"
-echo "1..$cases"
-exit $status
+	"$top/include/uapi/drm/triovit_accel.h" 2>&1 | check "kernel-doc: every field of the user API"
+finish
