@@ -96,29 +96,7 @@ dense_rows(const int16_t *patches, size_t pitch, const uint32_t rows, const int1
 	EACH_ROW(END_ROW)
 }
 
-static void dense(const void *patches, size_t pitch, uint32_t rows, const void *weights,
-		  uint32_t units, const struct tv_block *block, int32_t *ret)
-{
-	switch (rows) {
-	case 1:
-		dense_rows(patches, pitch, 1, weights, units, block, ret);
-		break;
-	case 2:
-		dense_rows(patches, pitch, 2, weights, units, block, ret);
-		break;
-	case 3:
-		dense_rows(patches, pitch, 3, weights, units, block, ret);
-		break;
-	case 4:
-		dense_rows(patches, pitch, 4, weights, units, block, ret);
-		break;
-	case 5:
-		dense_rows(patches, pitch, 5, weights, units, block, ret);
-		break;
-	default:
-		dense_rows(patches, pitch, ROWS, weights, units, block, ret);
-	}
-}
+#include "rtl-model/kernels-rows.h"
 
 const struct tv_kernels tv_kernels_avx2 = {
 	.name = "avx2",

@@ -80,30 +80,7 @@ dense_rows(const uint8_t *patches, size_t pitch, const uint32_t rows, const uint
 		_mm512_storeu_si512(ret + r * TV_BLOCK_OUTPUTS, sums[r]);
 }
 
-static void dense(const void *patches, size_t pitch, uint32_t rows, const void *weights,
-		  uint32_t units, const struct tv_block *block, int32_t *ret)
-{
-#define CASE(n)                                                                                    \
-	case n:                                                                                    \
-		dense_rows(patches, pitch, n, weights, units, block, ret);                         \
-		break
-	switch (rows) {
-		CASE(1);
-		CASE(2);
-		CASE(3);
-		CASE(4);
-		CASE(5);
-		CASE(6);
-		CASE(7);
-		CASE(8);
-		CASE(9);
-		CASE(10);
-		CASE(11);
-	default:
-		dense_rows(patches, pitch, ROWS, weights, units, block, ret);
-	}
-#undef CASE
-}
+#include "rtl-model/kernels-rows.h"
 
 const struct tv_kernels tv_kernels_avx512 = {
 	.name = "avx512",
