@@ -6,6 +6,7 @@
 #ifndef TV_COMMON_CLEANUP_H
 #define TV_COMMON_CLEANUP_H
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -53,6 +54,10 @@ TV_DEFINE_CLEANUP(FILE *, fclose)
 #define _cleanup_free_ _cleanup_(tv_freep)
 #define _cleanup_close_ _cleanup_(tv_closep)
 #define _cleanup_fclose_ _cleanup_(fclosep)
+
+/* The structure that the member, which pointer points to, is part of. */
+#define tv_container_of(pointer, type, member)                                                     \
+	((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 #define TV_ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 

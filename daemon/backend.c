@@ -174,11 +174,6 @@ int tv_backend_submit(struct tv_backend *backend, const struct tv_backend_job *j
 	return submit(backend, job, false, error);
 }
 
-static size_t aligned(size_t size)
-{
-	return (size + TV_SEGMENT_ALIGNMENT - 1) / TV_SEGMENT_ALIGNMENT * TV_SEGMENT_ALIGNMENT;
-}
-
 int tv_backend_selftest(struct tv_backend *backend, uint64_t cookie, struct tv_error *error)
 {
 	static const struct {
@@ -203,7 +198,7 @@ int tv_backend_selftest(struct tv_backend *backend, uint64_t cookie, struct tv_e
 			.size = parts[i].size,
 			.rights = parts[i].rights,
 		};
-		size += aligned(parts[i].size);
+		size += tv_segment_aligned(parts[i].size);
 	}
 	r = tv_backend_buffer_new(backend, size, &buffer, error);
 	if (r < 0)

@@ -76,6 +76,12 @@ int tv_buffer_fd(const struct tv_buffer *buffer);
 
 /* --- jobs ----------------------------------------------------------------------------------- */
 
+/* Of a segment, so that another can follow. */
+static inline size_t tv_segment_aligned(size_t size)
+{
+	return (size + TV_SEGMENT_ALIGNMENT - 1) / TV_SEGMENT_ALIGNMENT * TV_SEGMENT_ALIGNMENT;
+}
+
 struct tv_backend_segment {
 	struct tv_buffer *buffer; /* NULL: absent */
 	size_t offset; /* a multiple of TV_SEGMENT_ALIGNMENT */

@@ -8,13 +8,12 @@
 
 static struct tv_run *run_of(struct tv_scheduler_request *request)
 {
-	return (struct tv_run *)((char *)request - offsetof(struct tv_run, request));
+	return tv_container_of(request, struct tv_run, request);
 }
 
 static struct tv_accelerator *accelerator_of(struct tv_scheduler_device *device)
 {
-	return (struct tv_accelerator *)((char *)device -
-					 offsetof(struct tv_accelerator, scheduled));
+	return tv_container_of(device, struct tv_accelerator, scheduled);
 }
 
 /* --- out ------------------------------------------------------------------------------------- */

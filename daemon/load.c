@@ -207,7 +207,7 @@ static struct load *new_load(struct tv_manager *manager, int fd, const char *nam
 
 static void on_client_left(struct tv_held *held)
 {
-	struct load *load = (struct load *)((char *)held - offsetof(struct load, held));
+	struct load *load = tv_container_of(held, struct load, held);
 
 	atomic_store(&load->cancel, true);
 	tv_client_let_go(held);

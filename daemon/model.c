@@ -165,8 +165,7 @@ static size_t pack(const struct tv_package *package, uint8_t *data, size_t (*off
 				memcpy(data + at, parts[part], size);
 				offsets[i][part] = at;
 			}
-			at += (size + TV_SEGMENT_ALIGNMENT - 1) / TV_SEGMENT_ALIGNMENT *
-			      TV_SEGMENT_ALIGNMENT;
+			at += tv_segment_aligned(size);
 		}
 	}
 	return at;

@@ -75,8 +75,7 @@ static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *ret_er
 
 static void on_client_left(struct tv_held *held)
 {
-	struct question *question =
-		(struct question *)((char *)held - offsetof(struct question, held));
+	struct question *question = tv_container_of(held, struct question, held);
 
 	tv_call_drop(&question->call);
 	end(question);

@@ -35,8 +35,7 @@ void tv_run_segments(const struct tv_run *run, unsigned int pool,
 			segment->offset = run->output;
 		} else {
 			segment->offset = scratch;
-			scratch += (segment->size + TV_SEGMENT_ALIGNMENT - 1) /
-				   TV_SEGMENT_ALIGNMENT * TV_SEGMENT_ALIGNMENT;
+			scratch += tv_segment_aligned(segment->size);
 		}
 	}
 }

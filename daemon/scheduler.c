@@ -8,8 +8,6 @@
 #include "common/cleanup.h"
 #include "daemon/scheduler-private.h"
 
-#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
-
 int tv_scheduler_new(uint64_t ageing, struct tv_scheduler **ret)
 {
 	struct tv_scheduler *scheduler = calloc(1, sizeof(*scheduler));
@@ -303,7 +301,7 @@ struct tv_scheduler_request *tv_scheduler_expire(struct tv_scheduler *scheduler,
 
 	if (!scheduler->expiries.root || now <= scheduler->expiries.root->key)
 		return NULL;
-	request = container_of(scheduler->expiries.root, struct tv_scheduler_request, expiry);
+	request = tv_container_of(scheduler->expiries.root, struct tv_scheduler_request, expiry);
 	remove_request(scheduler, request, now);
 	return request;
 }
@@ -382,10 +380,10 @@ static struct tv_scheduler_request *choose_request(struct tv_scheduler *schedule
 	struct tv_pool *pool = &scheduler->pools[target];
 	enum tv_priority p = choose_class(scheduler, pool, now);
 	struct tv_class *class = &pool->classes[p];
-	struct tv_share *share = container_of(class->shares.root, struct tv_share, node);
+	struct tv_share *share = tv_container_of(class->shares.root, struct tv_share, node);
 	struct tv_heap_node *turn = share->sessions.root;
 	struct tv_scheduler_session *session =
-		container_of(turn - target, struct tv_scheduler_session, turns);
+		tv_container_of(turn - target, struct tv_scheduler_session, turns);
 
 	pool->aged = false;
 	for (enum tv_priority higher = p + 1; higher < TV_PRIORITY_COUNT; higher++)

@@ -14,11 +14,6 @@ const char *const tv_priority_names[TV_PRIORITY_COUNT] = {
 
 /* --- which programs, how much memory --------------------------------------------------------- */
 
-static size_t aligned(size_t size)
-{
-	return (size + TV_SEGMENT_ALIGNMENT - 1) / TV_SEGMENT_ALIGNMENT * TV_SEGMENT_ALIGNMENT;
-}
-
 /* All pools of the best kind that has any. Returns an accelerator of one; NULL: there is none. */
 static struct tv_accelerator *choose_pools(struct tv_manager *manager,
 					   const struct tv_session_wish *wish,
@@ -67,12 +62,12 @@ static void lay_out(const struct tv_session_wish *wish, const int programs[TV_SC
 		ret->input_size = program->header.segment[TV_SEGMENT_INPUT];
 		ret->output_size = program->header.segment[TV_SEGMENT_OUTPUT];
 		for (unsigned int i = TV_SEGMENT_SCRATCH; i < TV_SEGMENT_COUNT; i++)
-			scratch += aligned(program->header.segment[i]);
+			scratch += tv_segment_aligned(program->header.segment[i]);
 		if (scratch > ret->scratch_size)
 			ret->scratch_size = scratch;
 	}
-	ret->output_offset = aligned(ret->input_size);
-	ret->slot_size = ret->output_offset + aligned(ret->output_size);
+	ret->output_offset = tv_segment_aligned(ret->input_size);
+	ret->slot_size = ret->output_offset + tv_segment_aligned(ret->output_size);
 }
 
 static uint64_t layout_bytes(const struct tv_session_layout *layout)
