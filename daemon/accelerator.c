@@ -161,11 +161,9 @@ int tv_accelerator_add(struct tv_manager *manager, struct tv_backend *backend,
 	const struct tv_backend_info *info = tv_backend_info(backend);
 	struct tv_accelerator *accelerator = calloc(1, sizeof(*accelerator));
 	enum tv_kind kind = strcmp(info->driver, "software") ? TV_KIND_DRM : TV_KIND_SOFTWARE;
-	unsigned int target = 0;
+	unsigned int target = tv_target_index(info->target);
 	int r;
 
-	while (tv_target_at(target) != info->target)
-		target++;
 	/* One target more than there are pools for would be taken for another. */
 	assert(target < TV_POOL_TARGETS);
 	r = accelerator ?

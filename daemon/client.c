@@ -71,11 +71,6 @@ static void hold_idle(struct tv_client *client)
 	tv_client_hold(client, idle);
 }
 
-static void release_idle(struct tv_held *held)
-{
-	tv_client_let_go(held);
-}
-
 /* To release one thing may release others. */
 static void release_all(struct tv_client *client)
 {
@@ -106,7 +101,7 @@ int tv_clients_new(sd_bus *bus, struct tv_clients **ret, struct tv_error *error)
 
 	if (!clients)
 		return tv_error_oom(error);
-	clients->idle.release = release_idle;
+	clients->idle.release = tv_client_let_go;
 	clients->bus = sd_bus_ref(bus);
 	/* One match for all, and before anybody is looked at: no client leaves unseen. */
 	r = sd_bus_add_match(bus, &clients->match,

@@ -110,14 +110,6 @@ void tv_dispatch_result(struct tv_accelerator *accelerator, const struct tv_back
 
 /* --- devices that go ------------------------------------------------------------------------- */
 
-static bool can_run(const struct tv_session *session)
-{
-	for (unsigned int pool = 0; pool < TV_SCHEDULER_TARGETS; pool++)
-		if (session->programs[pool] >= 0 && tv_accelerator_of_pool(session->manager, pool))
-			return true;
-	return false;
-}
-
 /* The first run that waits in vain. */
 static struct tv_run *find_stranded(struct tv_manager *manager, unsigned int pool)
 {
@@ -125,7 +117,7 @@ static struct tv_run *find_stranded(struct tv_manager *manager, unsigned int poo
 	struct tv_run *run;
 
 	TAILQ_FOREACH(session, &manager->sessions, sessions) {
-		if (session->programs[pool] < 0 || can_run(session))
+		if (session->programs[pool] < 0 || tv_session_accelerator(session))
 			continue;
 		TAILQ_FOREACH(run, &session->runs, runs)
 			if (run->request.waits)

@@ -58,8 +58,7 @@ static int time_program(struct load *load, size_t index, struct tv_error *error)
 				    packed->target, packed->header.images,
 				    program->cycles.idle / target->clock_mhz,
 				    load->max_time / 1000);
-	for (program->target = 0; tv_target_at((unsigned int)program->target) != target;)
-		program->target++;
+	program->target = (int)tv_target_index(target);
 	return 1;
 }
 

@@ -54,7 +54,6 @@ static void opened(struct tv_opening *opening, struct tv_session *session, int r
 		.timeout = opening->timeout,
 		.top = opening->top,
 		.received = opening->received,
-		.with_output = true,
 	};
 	struct tv_error why = { 0 };
 	int r;

@@ -124,7 +124,6 @@ int tv_run_start(struct tv_session *session, const struct tv_run_wish *wish,
 	run->tag = wish->tag;
 	run->top = wish->top;
 	run->received = wish->received;
-	run->with_output = wish->with_output;
 	r = take_places(session, run, error);
 	if (r < 0) {
 		free(run);
@@ -245,7 +244,8 @@ static int make_reply(const struct tv_run *run, const struct tv_accelerator *acc
 	int r;
 
 	r = sd_bus_message_new_method_return(run->call.message, &reply);
-	if (r >= 0 && run->with_output)
+	/* What came by message goes by message. */
+	if (r >= 0 && !run->session->public)
 		r = sd_bus_message_append_array(reply, 'y',
 						tv_buffer_data(run->memory) + run->output,
 						run->session->layout.output_size);
@@ -283,7 +283,7 @@ void tv_run_end(struct tv_run *run, const struct tv_accelerator *accelerator,
 	if (result->status < 0 || result->completion.fault != TV_FAULT_NONE)
 		return fail_job(run, result);
 	run->session->loaded->runs++;
-	if (run->with_output)
+	if (!run->session->public)
 		run->session->manager->copied += run->session->layout.output_size;
 	if (make_reply(run, accelerator, result, &reply) < 0)
 		reply = NULL;

@@ -10,7 +10,6 @@ struct tv_run {
 	struct tv_scheduler_request request;
 	struct tv_session *session;
 	struct tv_call call;
-	bool with_output; /* the reply begins with the output's bytes */
 	struct tv_buffer *memory; /* of input and output */
 	size_t input, output; /* offsets */
 	unsigned int slot; /* of the session, or TV_RUN_NO_SLOT */
@@ -32,7 +31,6 @@ struct tv_run_wish {
 	uint32_t top;
 	uint64_t tag;
 	uint64_t received;
-	bool with_output; /* the reply begins with the output's bytes */
 };
 
 /*

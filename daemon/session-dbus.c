@@ -90,7 +90,7 @@ static int import(struct tv_session *session, int fd, uint64_t input, uint64_t o
 		  struct tv_buffer **ret, struct tv_error *error)
 {
 	uint64_t limit = session->manager->config.limits.user[TV_RESOURCE_BYTES];
-	struct tv_accelerator *accelerator = NULL;
+	struct tv_accelerator *accelerator = tv_session_accelerator(session);
 	size_t size = 0;
 	int r;
 
@@ -105,9 +105,6 @@ static int import(struct tv_session *session, int fd, uint64_t input, uint64_t o
 				    "input and output reach byte %zu of the memory, limit "
 				    "MaxBytesPerUser is %" PRIu64,
 				    size, limit);
-	for (unsigned int pool = 0; pool < TV_SCHEDULER_TARGETS && !accelerator; pool++)
-		if (session->programs[pool] >= 0)
-			accelerator = tv_accelerator_of_pool(session->manager, pool);
 	if (!accelerator)
 		return tv_error_set(error, -ENODEV, "no device is there that could run the model");
 	r = tv_backend_buffer_import(accelerator->backend, fd, size,

@@ -184,11 +184,6 @@ static void opening_done(struct tv_task *task, bool dropped)
 	free(opening);
 }
 
-static void on_client_left(struct tv_held *held)
-{
-	tv_client_let_go(held);
-}
-
 static void on_holder_left(struct tv_held *held)
 {
 	tv_session_close((struct tv_session *)held);
@@ -228,9 +223,8 @@ int tv_session_open(struct tv_manager *manager, sd_bus_message *message, struct 
 	session->loaded->sessions++;
 	session->public = how->public;
 	session->held.release = on_holder_left;
-	session->number = tv_manager_number(manager);
 	snprintf(session->path, sizeof(session->path), TV_BUS_PATH "/sessions/%" PRIu64,
-		 session->number);
+		 tv_manager_number(manager));
 	TAILQ_INIT(&session->runs);
 	if (r < 0) {
 		free_session(TV_TAKE_PTR(session));
@@ -243,7 +237,7 @@ int tv_session_open(struct tv_manager *manager, sd_bus_message *message, struct 
 	opening->input = wish->input;
 	opening->codeless = !wish->loaded->code[tv_pool_kind(accelerator->pool)];
 	opening->session = TV_TAKE_PTR(session);
-	opening->held.release = on_client_left;
+	opening->held.release = tv_client_let_go;
 	tv_client_hold(client, &opening->held);
 	tv_workers_submit(manager->workers, &TV_TAKE_PTR(opening)->task);
 	return 0;
@@ -277,6 +271,16 @@ void tv_session_close(struct tv_session *session)
 	}
 	session->pinned = false;
 	tv_session_check(session);
+}
+
+struct tv_accelerator *tv_session_accelerator(const struct tv_session *session)
+{
+	struct tv_accelerator *accelerator = NULL;
+
+	for (unsigned int pool = 0; pool < TV_SCHEDULER_TARGETS && !accelerator; pool++)
+		if (session->programs[pool] >= 0)
+			accelerator = tv_accelerator_of_pool(session->manager, pool);
+	return accelerator;
 }
 
 struct tv_session *tv_session_at(struct tv_manager *manager, const char *path,

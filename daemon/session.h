@@ -20,7 +20,6 @@ struct tv_session_layout {
 struct tv_session {
 	struct tv_held held; /* first; by the client that opened it */
 	struct tv_manager *manager;
-	uint64_t number;
 	char path[64];
 	uid_t uid;
 	struct tv_loaded *loaded;
@@ -71,6 +70,9 @@ int tv_session_open(struct tv_manager *manager, sd_bus_message *message, struct 
 void tv_session_close(struct tv_session *session);
 /* A run of it has ended. */
 void tv_session_check(struct tv_session *session);
+
+/* One that its runs may go to now; NULL: there is none. */
+struct tv_accelerator *tv_session_accelerator(const struct tv_session *session);
 
 /* By its path on the bus, for the client that has it and nobody else. */
 struct tv_session *tv_session_at(struct tv_manager *manager, const char *path,

@@ -80,3 +80,8 @@ const struct tv_target *tv_target_at(unsigned int index)
 {
 	return index < TV_ARRAY_SIZE(targets) ? &targets[index] : NULL;
 }
+
+unsigned int tv_target_index(const struct tv_target *target)
+{
+	return (unsigned int)(target - targets);
+}

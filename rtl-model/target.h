@@ -44,5 +44,7 @@ const struct tv_target *tv_target_by_name(const char *name);
 const struct tv_target *tv_target_by_id(uint16_t id);
 /* The built-in ones in order of their ids; NULL behind the last. */
 const struct tv_target *tv_target_at(unsigned int index);
+/* Where a built-in one stands there. */
+unsigned int tv_target_index(const struct tv_target *target);
 
 #endif
