@@ -63,10 +63,23 @@ apt_configuration() { # ARCH FOLDER
 	END
 }
 
-# Downloads packages with all they depend on and unpacks them to FOLDER/root.
-fill_sysroot() { # ARCH TRIPLET FOLDER PACKAGE...
-	local arch=$1 triplet=$2 folder=$3 package libraries
-	shift 3
+# note_package DEB ROOT FINAL: in a database of dpkg's in ROOT/var/lib/dpkg, for dpkg-shlibdeps. Files
+# have the names by which they will be found, which are those of FINAL.
+note_package() {
+	local info=$2/var/lib/dpkg/info name
+	name=$(dpkg-deb -f "$1" Package) && mkdir -p "$info" || return
+	{
+		dpkg-deb -f "$1" && printf 'Status: install ok installed\n\n'
+	} >>"$2/var/lib/dpkg/status" || return
+	dpkg-deb --fsys-tarfile "$1" | tar -t | sed "s|^\\.|$3|; s|/\$||" >"$info/$name.list" || return
+	dpkg-deb --ctrl-tarfile "$1" | tar -x -C "$info" --no-same-owner --transform "s|^\\./|$name.|" \
+		--wildcards './*'
+}
+
+# Downloads packages with all they depend on and unpacks them to FOLDER/root, which will be FINAL.
+fill_sysroot() { # ARCH TRIPLET FOLDER FINAL PACKAGE...
+	local arch=$1 triplet=$2 folder=$3 final=$4 package libraries
+	shift 4
 	apt_configuration "$arch" "$folder/apt" || return
 	# One index of several may be out of step on the mirror; what is needed may be in the others.
 	limit 600 apt-get -q -c "$folder/apt/apt.conf" update || echo "trying with what there is"
@@ -79,6 +92,7 @@ fill_sysroot() { # ARCH TRIPLET FOLDER PACKAGE...
 			--exclude='./usr/share/doc' --exclude='./usr/share/man' \
 			--exclude='./usr/share/locale' --exclude='./usr/share/info' \
 			--exclude='*/openblas-pthread/*.a' || return
+		note_package "$package" "$folder/root" "$final" || return
 	done
 	# What the maintainer scripts would have done with update-alternatives.
 	libraries=$folder/root/usr/lib/$triplet
@@ -107,7 +121,7 @@ make_sysroot() {
 	mkdir -p "$cache" || return
 	find "$cache" -mindepth 1 -maxdepth 1 -name "sysroot-$arch*" -mtime +30 -exec rm -rf {} +
 	aside=$(mktemp -d "$cache/sysroot-$arch.XXXXXX") || return
-	if quietly "$top/build/sysroot-$arch.log" fill_sysroot "$arch" "$triplet" "$aside" "$@"; then
+	if quietly "$top/build/sysroot-$arch.log" fill_sysroot "$arch" "$triplet" "$aside" "$path" "$@"; then
 		# Unpacking has set the time to that of a package, and by it the next would go. Another
 		# run may have been faster; its sysroot is as good.
 		touch "$aside/root"

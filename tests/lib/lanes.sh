@@ -32,7 +32,7 @@ machine_file() {
 	sysroot=$(sysroot_path "$lane" ${packages[foreign]})
 	cat <<-END
 		[binaries]
-		c = [$ccache'$triplet-gcc']
+		c = [$ccache'$triplet-gcc', '--sysroot=$sysroot']
 		ar = '$triplet-ar'
 		strip = '$triplet-strip'
 		pkgconfig = 'pkg-config'
@@ -42,10 +42,6 @@ machine_file() {
 		needs_exe_wrapper = true
 		sys_root = '$sysroot'
 		pkg_config_libdir = ['$sysroot/usr/lib/$triplet/pkgconfig', '$sysroot/usr/share/pkgconfig']
-
-		[built-in options]
-		c_args = ['--sysroot=$sysroot']
-		c_link_args = ['--sysroot=$sysroot']
 
 		[host_machine]
 		system = 'linux'
