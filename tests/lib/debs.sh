@@ -13,7 +13,7 @@ debs_key() { # ARCH
 # The build itself, in a copy: it writes next to the source. Cross builds use the lanes' libraries
 # instead of packages of another architecture, which the machine would have to know.
 build_debs() { # ARCH FOLDER
-	local arch=$1 folder=$2 triplet=${lane_triplets[$1]:-} sysroot options=(-b -us -uc -d)
+	local arch=$1 folder=$2 triplet=${lane_triplets[$1]:-} sysroot options=(-us -uc -d)
 	rm -rf "$folder" && mkdir -p "$folder/source" &&
 		tar -C "$top" -c --exclude-vcs --exclude='./build*' --exclude=./tests . |
 		tar -C "$folder/source" -x || return
@@ -24,7 +24,9 @@ build_debs() { # ARCH FOLDER
 		machine_file "$arch" >"$folder/machine.ini"
 		local -x DH_MESON_CROSS_FILE=$folder/machine.ini DPKG_ADMINDIR=$sysroot/var/lib/dpkg \
 			SHLIBDEPS="-l$sysroot/lib/$triplet:$sysroot/usr/lib/$triplet"
-		options+=(-a "$arch" -Pcross,nocheck)
+		options+=(-B -a "$arch" -Pcross,nocheck)
+	else
+		options+=(-b)
 	fi
 	(cd "$folder/source" && limit 900 dpkg-buildpackage "${options[@]}")
 }

@@ -17,7 +17,7 @@ declare -A packages=(
 		gcc-12-aarch64-linux-gnu gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 	# What checks the driver's source.
 	[kernel]="sparse clang perl"
-	[debs]="dpkg-dev debhelper"
+	[debs]="dpkg-dev debhelper dh-dkms"
 	[style]="shellcheck"
 	# Peers of tests/bench/functional; nothing else needs them.
 	[bench]="libdnnl-dev libxnnpack-dev libpthreadpool-dev python3-torch"
