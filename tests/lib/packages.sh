@@ -15,6 +15,7 @@ declare -A packages=(
 	[armhf]="gcc-arm-linux-gnueabihf qemu-user-static"
 	[guest]="qemu-system-arm libglib2.0-dev dpkg-dev xz-utils device-tree-compiler make bc
 		gcc-12-aarch64-linux-gnu gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+	[kernels]="flex bison bc make xz-utils cpp"
 	# What checks the driver's source.
 	[kernel]="sparse clang perl"
 	[debs]="dpkg-dev debhelper dh-dkms"
