@@ -242,17 +242,11 @@ static int replay_file(const char *path)
 
 static int run(const struct tool_command *self, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	int c;
+	static const struct tool_option none[] = { { 0 } };
+	int code = tool_parse(self, argc, argv, none, NULL);
 
-	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (c == 'h')
-			return tool_help(self);
-		return tool_wrong_usage(self, NULL);
-	}
+	if (code != TOOL_GO_ON)
+		return code;
 	if (argc - optind != 1)
 		return tool_wrong_usage(self, "expected a DUMP");
 	return replay_file(argv[optind]);

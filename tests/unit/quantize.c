@@ -300,6 +300,8 @@ START_TEST(techniques_help)
 	struct tv_quantized *with;
 	struct noise all;
 
+	if (getenv("TV_SLOW"))
+		tv_unit_skip("quantize: what techniques are for", "minutes under emulation");
 	harden();
 	tv_statistics_free(statistics);
 	collect(network, 0, &statistics);
@@ -428,6 +430,8 @@ START_TEST(biases_keep_means)
 	const struct tv_quantize_options neither = { .no_correction = true, .no_shifting = true };
 	double with, without;
 
+	if (getenv("TV_SLOW"))
+		tv_unit_skip("quantize: means of outputs", "minutes under emulation");
 	harden();
 	tv_statistics_free(statistics);
 	collect(network, 0, &statistics);
