@@ -220,6 +220,8 @@ def test_failures(folder):
 
 
 def browser(*arguments):
+    if tap.SLOW:
+        raise tap.Skip('the page is the same, whatever has written it')
     program = shutil.which('chromium')
     if not program:
         raise tap.Skip('no browser: chromium is not installed')
