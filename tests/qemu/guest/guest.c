@@ -167,7 +167,7 @@ const char *guest_read(const char *path)
 
 /* --- the device --- */
 
-int guest_try_open(const char *device)
+int guest_node(const char *device, char *ret, size_t size)
 {
 	static const char *const classes[] = { "accel", "drm" };
 	char path[300];
@@ -183,16 +183,25 @@ int guest_try_open(const char *device)
 
 			if (!accel && strncmp(entry->d_name, "renderD", 7))
 				continue;
-			snprintf(path, sizeof(path), "/dev/%s/%s", accel ? "accel" : "dri",
-				 entry->d_name);
+			snprintf(ret, size, "/dev/%s/%s", accel ? "accel" : "dri", entry->d_name);
 			closedir(folder);
-			i = (unsigned int)open(path, O_RDWR | O_CLOEXEC);
-			return (int)i < 0 ? -errno : (int)i;
+			return 0;
 		}
 		if (folder)
 			closedir(folder);
 	}
 	return -ENODEV;
+}
+
+int guest_try_open(const char *device)
+{
+	char path[300];
+	int r = guest_node(device, path, sizeof(path));
+
+	if (r)
+		return r;
+	r = open(path, O_RDWR | O_CLOEXEC);
+	return r < 0 ? -errno : r;
 }
 
 int guest_open(void)

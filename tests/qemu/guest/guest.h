@@ -74,7 +74,9 @@ uint8_t *guest_load(const char *path, size_t *ret_size);
 #define GUEST_SECOND "a0010000.accelerator"
 #define GUEST_DRIVER "/sys/bus/platform/drivers/triovit"
 
-/* Opens the node of a device; a negative errno if there is none. */
+/* The path of a device's node; -ENODEV: there is none. */
+int guest_node(const char *device, char *ret, size_t size);
+/* Opens it. */
 int guest_try_open(const char *device);
 int guest_open(void);
 /* 0 or a negative errno. */
@@ -134,6 +136,7 @@ int guest_sync_wait(int fd, uint32_t handle, int milliseconds);
 /* --- the tests, a subject each --- */
 
 extern const struct guest_test guest_memory_tests[], guest_submit_tests[], guest_share_tests[],
-	guest_trouble_tests[], guest_life_tests[], guest_time_tests[];
+	guest_trouble_tests[], guest_life_tests[], guest_time_tests[], guest_log_tests[],
+	guest_random_tests[];
 
 #endif
