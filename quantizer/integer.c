@@ -5,6 +5,10 @@
 #include "quantizer/integer.h"
 #include "rtl-model/command.h"
 #include "rtl-model/cycle.h"
+#include "rtl-model/kernels.h"
+
+/* Bytes of prepared weights at most: a program may name the same weights in each command. */
+#define PREPARED_MAX ((size_t)256 << 20)
 
 struct tv_integer_runner {
 	const struct tv_package *package;
@@ -13,6 +17,8 @@ struct tv_integer_runner {
 	struct tv_target target;
 	bool cycles;
 	struct tv_job job;
+	struct tv_program *decoded;
+	struct tv_prepared *prepared; /* the package's memory is never written */
 	uint8_t *buffers[TV_SEGMENT_COUNT]; /* of the segments that are not the package's */
 };
 
@@ -65,17 +71,15 @@ static int make_segments(struct tv_integer_runner *runner, struct tv_error *erro
 	return 0;
 }
 
-int tv_integer_runner_new(const struct tv_package *package,
-			  const struct tv_package_program *program, const struct tv_target *target,
-			  struct tv_integer_runner **ret, struct tv_error *error)
+/* prepared: by another runner of the program, or NULL. */
+static int make_runner(const struct tv_package *package, const struct tv_package_program *program,
+		       const struct tv_target *target, struct tv_prepared *prepared,
+		       struct tv_integer_runner **ret, struct tv_error *error)
 {
-	_cleanup_(tv_integer_runner_freep) struct tv_integer_runner *runner = NULL;
+	_cleanup_(tv_integer_runner_freep) struct tv_integer_runner *runner =
+		calloc(1, sizeof(*runner));
 	int r;
 
-	r = tv_integer_target(program, &target, error);
-	if (r < 0)
-		return r;
-	runner = calloc(1, sizeof(*runner));
 	if (!runner)
 		return tv_error_oom(error);
 	runner->package = package;
@@ -84,10 +88,39 @@ int tv_integer_runner_new(const struct tv_package *package,
 	r = tv_functional_new(target, &runner->machine, error);
 	if (r >= 0)
 		r = make_segments(runner, error);
+	if (r >= 0)
+		r = tv_program_decode(target, runner->job.segments, 0, &runner->decoded, error);
+	if (r >= 0 && prepared)
+		runner->prepared = tv_prepared_ref(prepared);
+	else if (r >= 0)
+		r = tv_prepared_new(tv_kernels_get(0), runner->decoded,
+				    &runner->job.segments[TV_SEGMENT_WEIGHTS], PREPARED_MAX,
+				    &runner->prepared, error);
 	if (r < 0)
 		return r;
+	runner->job.prepared = runner->prepared;
 	*ret = TV_TAKE_PTR(runner);
 	return 0;
+}
+
+int tv_integer_runner_new(const struct tv_package *package,
+			  const struct tv_package_program *program, const struct tv_target *target,
+			  struct tv_integer_runner **ret, struct tv_error *error)
+{
+	int r = tv_integer_target(program, &target, error);
+
+	return r < 0 ? r : make_runner(package, program, target, NULL, ret, error);
+}
+
+int tv_integer_runner_twin(const struct tv_integer_runner *runner, struct tv_integer_runner **ret,
+			   struct tv_error *error)
+{
+	int r = make_runner(runner->package, runner->program, &runner->target, runner->prepared,
+			    ret, error);
+
+	if (r >= 0)
+		(*ret)->cycles = runner->cycles;
+	return r;
 }
 
 void tv_integer_runner_free(struct tv_integer_runner *runner)
@@ -95,6 +128,8 @@ void tv_integer_runner_free(struct tv_integer_runner *runner)
 	if (!runner)
 		return;
 	tv_functional_free(runner->machine);
+	tv_program_free(runner->decoded);
+	tv_prepared_unref(runner->prepared);
 	for (unsigned int i = 0; i < TV_SEGMENT_COUNT; i++)
 		free(runner->buffers[i]);
 	free(runner);
@@ -160,21 +195,6 @@ void tv_integer_runner_use_cycles(struct tv_integer_runner *runner)
 	runner->cycles = true;
 }
 
-static int run_cycles(struct tv_integer_runner *runner, struct tv_record *ret,
-		      struct tv_error *error)
-{
-	const struct tv_cycle_options how = { .target = &runner->target, .dram_percent = 100 };
-	_cleanup_(tv_program_freep) struct tv_program *program = NULL;
-	struct tv_cycle_job time;
-	int r;
-
-	r = tv_program_decode(&runner->target, runner->job.segments, runner->job.budget, &program,
-			      error);
-	if (r < 0)
-		return r;
-	return tv_cycle_execute(&how, &runner->job, program, ret, &time, error);
-}
-
 int tv_integer_run(struct tv_integer_runner *runner, const uint8_t *rgb, unsigned int count,
 		   tv_integer_observer observer, void *userdata, int16_t *logits,
 		   struct tv_record *record, struct tv_error *error)
@@ -182,7 +202,9 @@ int tv_integer_run(struct tv_integer_runner *runner, const uint8_t *rgb, unsigne
 	const size_t image = (size_t)runner->package->size * runner->package->size * 3;
 	const unsigned int images = runner->program->header.images;
 	struct watch watch = { runner, count, observer, userdata };
+	const struct tv_cycle_options how = { .target = &runner->target, .dram_percent = 100 };
 	const uint8_t *output = runner->buffers[TV_SEGMENT_OUTPUT];
+	struct tv_cycle_job time;
 	struct tv_record ended;
 	int r;
 
@@ -194,9 +216,10 @@ int tv_integer_run(struct tv_integer_runner *runner, const uint8_t *rgb, unsigne
 	runner->job.observer = observer ? watch_command : NULL;
 	runner->job.userdata = &watch;
 	if (runner->cycles && !observer)
-		r = run_cycles(runner, &ended, error);
+		r = tv_cycle_execute(&how, &runner->job, runner->decoded, &ended, &time, error);
 	else
-		r = tv_functional_run(runner->machine, &runner->job, &ended, error);
+		r = tv_functional_execute(runner->machine, &runner->job, runner->decoded, &ended,
+					  error);
 	if (r < 0)
 		return r;
 	if (record)

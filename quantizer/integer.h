@@ -46,10 +46,13 @@ int tv_integer_target(const struct tv_package_program *program, const struct tv_
 		      struct tv_error *error);
 
 /* program: one of the package's; target: what it is made for, or NULL for the built-in one of that
- * name. The package must outlive the runner. */
+ * name. The package must outlive the runner, and from now on nobody writes its memory. */
 int tv_integer_runner_new(const struct tv_package *package,
 			  const struct tv_package_program *program, const struct tv_target *target,
 			  struct tv_integer_runner **ret, struct tv_error *error);
+/* Another one of that program, for another thread: what does not change they share. */
+int tv_integer_runner_twin(const struct tv_integer_runner *runner, struct tv_integer_runner **ret,
+			   struct tv_error *error);
 void tv_integer_runner_free(struct tv_integer_runner *runner);
 /* Jobs that nobody observes run on the cycle model from now on: slower, and the same logits. */
 void tv_integer_runner_use_cycles(struct tv_integer_runner *runner);

@@ -37,9 +37,7 @@ struct chain {
 	struct tv_map map;
 	uint32_t pixels; /* that a loop works on: all, or of a pool's image */
 	uint32_t tile; /* most pixels of one */
-	struct tv_depthwise_stage depthwise;
-	struct tv_dense_stage dense;
-	const uint8_t *depthwise_weights, *dense_weights;
+	struct tv_packed packed;
 	struct tv_epilogue epilogue[2];
 	uint8_t *outside; /* a pixel outside the map */
 	struct worker *workers;
@@ -50,8 +48,8 @@ struct chain {
 
 static void chain_done(struct chain *chain)
 {
-	tv_depthwise_done(&chain->depthwise);
-	tv_dense_done(&chain->dense);
+	if (!chain->execution->packed)
+		tv_packed_done(&chain->packed);
 	free(chain->outside);
 	free(chain->sums);
 	for (unsigned int i = 0; chain->workers && i < chain->count; i++) {
@@ -70,11 +68,6 @@ static void chain_done(struct chain *chain)
 static bool begins_depthwise(const struct tv_command *command)
 {
 	return command->opcode == TV_OP_DEPTHWISE || command->opcode == TV_OP_SEPARABLE;
-}
-
-static bool has_dense(const struct tv_command *command)
-{
-	return command->opcode != TV_OP_DEPTHWISE;
 }
 
 static size_t smaller(size_t a, size_t b)
@@ -118,9 +111,9 @@ static int make_outside(struct chain *chain, struct tv_error *error)
 static void choose_tile(struct chain *chain)
 {
 	const struct tv_command *command = chain->command;
-	size_t patch = chain->dense.pitch * chain->execution->kernels->element;
+	size_t patch = chain->packed.dense.pitch * chain->execution->kernels->element;
 	size_t between = larger(command->channels, command->out_channels);
-	size_t taps = chain->depthwise.taps * sizeof(*chain->workers->memory.taps);
+	size_t taps = chain->packed.depthwise.taps * sizeof(*chain->workers->memory.taps);
 	size_t most = TILE_BYTES / larger(larger(patch, between), taps);
 	uint32_t tiles;
 
@@ -135,8 +128,8 @@ static int make_worker(const struct chain *chain, struct worker *worker, struct 
 {
 	const struct tv_command *command = chain->command;
 	const struct tv_kernels *kernels = chain->execution->kernels;
-	size_t patch = chain->dense.pitch * kernels->element;
-	size_t taps = (size_t)chain->depthwise.taps * chain->tile;
+	size_t patch = chain->packed.dense.pitch * kernels->element;
+	size_t taps = (size_t)chain->packed.depthwise.taps * chain->tile;
 
 	worker->gathered = TV_NO_TILE;
 	worker->patches = TV_NEW_ARRAY(uint8_t, chain->tile * patch + 1);
@@ -154,38 +147,36 @@ static int make_worker(const struct chain *chain, struct worker *worker, struct 
 	return 0;
 }
 
+/* Places for all blocks, or for those that are worked on. */
+static int make_places(struct chain *chain, struct tv_error *error)
+{
+	if (chain->execution->packed)
+		return 0;
+	return tv_packed_allocate(
+		&chain->packed, by_blocks(chain) ? chain->count : chain->packed.dense.shape.blocks,
+		error);
+}
+
 static int chain_load(struct chain *chain, struct tv_error *error)
 {
 	const struct tv_execution *execution = chain->execution;
 	const struct tv_command *command = chain->command;
-	const struct tv_weights_layout layout = tv_weights_layout(command);
-	int r = make_outside(chain, error);
+	int r;
 
+	chain->packed = execution->packed ? *execution->packed :
+					    tv_packed_of(command, execution->kernels);
 	chain->epilogue[0] = tv_epilogue_of(execution, 0);
 	if (execution->parameters->channels[1])
 		chain->epilogue[1] = tv_epilogue_of(execution, 1);
-	if (r >= 0 && begins_depthwise(command))
-		r = tv_depthwise_allocate(command, execution->kernels, &chain->depthwise, error);
-	if (r < 0)
-		return r;
-	if (has_dense(command))
-		tv_dense_describe(command, execution->kernels, &chain->dense);
-	chain->depthwise_weights = execution->weights + layout.weights[0];
-	chain->dense_weights =
-		execution->weights + layout.weights[command->opcode == TV_OP_SEPARABLE];
 	chain->workers = calloc(chain->count, sizeof(*chain->workers));
 	chain->sums = calloc(command->out_channels, sizeof(*chain->sums));
 	if (!chain->workers || !chain->sums)
 		return tv_error_oom(error);
 	choose_tile(chain);
+	r = make_outside(chain, error);
 	for (unsigned int i = 0; i < chain->count && r >= 0; i++)
 		r = make_worker(chain, &chain->workers[i], error);
-	/* Of all blocks, or of those that are worked on. */
-	if (r >= 0 && has_dense(command))
-		r = tv_dense_allocate(&chain->dense,
-				      by_blocks(chain) ? chain->count : chain->dense.shape.blocks,
-				      error);
-	return r;
+	return r < 0 ? r : make_places(chain, error);
 }
 
 static int run_items(struct chain *chain, uint32_t count, tv_parallel_item item,
@@ -212,7 +203,7 @@ static struct tv_tile tile_of(const struct chain *chain, uint32_t index)
 static void gather(const struct chain *chain, struct worker *worker, const struct tv_tile *tile)
 {
 	if (worker->gathered != tile->first)
-		tv_dense_gather(&chain->dense, &chain->map, tile, worker->patches);
+		tv_dense_gather(&chain->packed.dense, &chain->map, tile, worker->patches);
 	worker->gathered = tile->first;
 }
 
@@ -243,13 +234,18 @@ static void add_to_pool(struct chain *chain, const struct worker *worker,
 		chain->sums[block->first + c] += sums[c];
 }
 
-/* All tiles of a block whose weights lie at place in memory. */
+/* All tiles of a block; place: for its weights if they are not there yet. */
 static void run_block(struct chain *chain, struct worker *worker, uint32_t b, uint32_t place)
 {
-	const struct tv_dense_stage *dense = &chain->dense;
+	const struct tv_execution *execution = chain->execution;
+	const struct tv_dense_stage *dense = &chain->packed.dense;
 	const bool pool = chain->command->opcode == TV_OP_CONV_POOL;
 
-	tv_dense_pack(dense, chain->dense_weights, &chain->epilogue[0], b, place);
+	if (execution->packed)
+		place = b;
+	else
+		tv_packed_dense(&chain->packed, execution->weights, execution->parameters, b,
+				place);
 	for (uint32_t i = 0; i < tv_divide_up(chain->pixels, chain->tile); i++) {
 		const struct tv_tile tile = tile_of(chain, i);
 
@@ -268,7 +264,8 @@ static void run_block(struct chain *chain, struct worker *worker, uint32_t b, ui
 static int run_blocks(size_t index, unsigned int number, void *userdata, struct tv_error *error)
 {
 	struct chain *chain = userdata;
-	uint32_t end = (uint32_t)smaller(chain->dense.shape.blocks, (index + 1) * ITEM_BLOCKS);
+	uint32_t end =
+		(uint32_t)smaller(chain->packed.dense.shape.blocks, (index + 1) * ITEM_BLOCKS);
 
 	for (uint32_t b = (uint32_t)index * ITEM_BLOCKS; b < end; b++) {
 		if (tv_canceled(chain->execution))
@@ -286,7 +283,7 @@ static int run_pool(struct chain *chain, struct tv_error *error)
 	for (uint32_t image = 0; image < command->images && r >= 0; image++) {
 		chain->first = image * chain->pixels;
 		memset(chain->sums, 0, command->out_channels * sizeof(*chain->sums));
-		r = run_items(chain, tv_divide_up(chain->dense.shape.blocks, ITEM_BLOCKS),
+		r = run_items(chain, tv_divide_up(chain->packed.dense.shape.blocks, ITEM_BLOCKS),
 			      run_blocks, error);
 		tv_epilogue_pixel(&chain->epilogue[1], chain->sums, image,
 				  output_pixel(chain, image));
@@ -296,26 +293,15 @@ static int run_pool(struct chain *chain, struct tv_error *error)
 
 /* --- items of a tile ------------------------------------------------------------------------ */
 
-/* Of all stages, the depthwise one's first. */
-static uint32_t block_count(const struct chain *chain)
-{
-	return chain->depthwise.blocks_count + chain->dense.shape.blocks;
-}
-
 static int pack_blocks(size_t index, unsigned int number, void *userdata, struct tv_error *error)
 {
 	const struct chain *chain = userdata;
-	const uint32_t depthwise = chain->depthwise.blocks_count;
-	uint32_t end = (uint32_t)smaller(block_count(chain), (index + 1) * ITEM_BLOCKS);
-	bool separable = chain->command->opcode == TV_OP_SEPARABLE;
+	uint32_t end =
+		(uint32_t)smaller(tv_packed_blocks(&chain->packed), (index + 1) * ITEM_BLOCKS);
 
 	for (uint32_t i = (uint32_t)index * ITEM_BLOCKS; i < end; i++)
-		if (i < depthwise)
-			tv_depthwise_pack(&chain->depthwise, chain->depthwise_weights,
-					  &chain->epilogue[0], i);
-		else
-			tv_dense_pack(&chain->dense, chain->dense_weights,
-				      &chain->epilogue[separable], i - depthwise, i - depthwise);
+		tv_packed_block(&chain->packed, chain->execution->weights,
+				chain->execution->parameters, i);
 	return 0;
 }
 
@@ -323,10 +309,10 @@ static int pack_blocks(size_t index, unsigned int number, void *userdata, struct
 static void run_dense(const struct chain *chain, const struct worker *worker, unsigned int stage,
 		      const struct tv_tile *tile)
 {
-	for (uint32_t b = 0; b < chain->dense.shape.blocks; b++)
-		tv_dense_run(&chain->dense, worker->patches, tile, b, b, &chain->epilogue[stage],
-			     worker->accumulators, output_pixel(chain, tile->first),
-			     chain->command->output.pitch);
+	for (uint32_t b = 0; b < chain->packed.dense.shape.blocks; b++)
+		tv_dense_run(&chain->packed.dense, worker->patches, tile, b, b,
+			     &chain->epilogue[stage], worker->accumulators,
+			     output_pixel(chain, tile->first), chain->command->output.pitch);
 }
 
 /* The 1x1 convolution of what stage 0 left between. */
@@ -345,7 +331,7 @@ static void run_pointwise(const struct chain *chain, const struct worker *worker
 	};
 	const struct tv_tile all = { .count = tile->count };
 
-	tv_dense_gather(&chain->dense, &map, &all, worker->patches);
+	tv_dense_gather(&chain->packed.dense, &map, &all, worker->patches);
 	run_dense(chain, worker, 1, tile);
 }
 
@@ -359,13 +345,13 @@ static int run_tile(size_t index, unsigned int number, void *userdata, struct tv
 		return -ECANCELED;
 	switch (chain->command->opcode) {
 	case TV_OP_SEPARABLE:
-		tv_depthwise_run(&chain->depthwise, &chain->map, &tile, &chain->epilogue[0],
+		tv_depthwise_run(&chain->packed.depthwise, &chain->map, &tile, &chain->epilogue[0],
 				 &worker->memory, worker->between, chain->command->channels);
 		show(chain, worker, &tile, 0, chain->command->channels);
 		run_pointwise(chain, worker, &tile);
 		break;
 	case TV_OP_DEPTHWISE:
-		tv_depthwise_run(&chain->depthwise, &chain->map, &tile, &chain->epilogue[0],
+		tv_depthwise_run(&chain->packed.depthwise, &chain->map, &tile, &chain->epilogue[0],
 				 &worker->memory, output_pixel(chain, tile.first),
 				 chain->command->output.pitch);
 		break;
@@ -403,9 +389,11 @@ int tv_execute_convolution(const struct tv_execution *execution, struct tv_error
 	if (pool)
 		return run_pool(&chain, error);
 	if (by_blocks(&chain))
-		return run_items(&chain, tv_divide_up(chain.dense.shape.blocks, ITEM_BLOCKS),
+		return run_items(&chain, tv_divide_up(chain.packed.dense.shape.blocks, ITEM_BLOCKS),
 				 run_blocks, error);
-	r = run_items(&chain, tv_divide_up(block_count(&chain), ITEM_BLOCKS), pack_blocks, error);
+	if (!execution->packed)
+		r = run_items(&chain, tv_divide_up(tv_packed_blocks(&chain.packed), ITEM_BLOCKS),
+			      pack_blocks, error);
 	if (r >= 0)
 		r = run_items(&chain, tv_divide_up(chain.pixels, chain.tile), run_tile, error);
 	return r;

@@ -39,7 +39,7 @@ void tv_dense_done(struct tv_dense_stage *dense)
 }
 
 void tv_dense_pack(const struct tv_dense_stage *dense, const uint8_t *weights,
-		   const struct tv_epilogue *epilogue, uint32_t b, uint32_t place)
+		   const struct tv_channel *channels, uint32_t b, uint32_t place)
 {
 	const struct tv_dense *shape = &dense->shape;
 	uint32_t of_group = shape->blocks / shape->groups, in_group = b % of_group;
@@ -51,7 +51,7 @@ void tv_dense_pack(const struct tv_dense_stage *dense, const uint8_t *weights,
 
 	dense->kernels->pack(weights + at, stride, shape->reduction,
 			     dense->weights + place * dense->panel, sums);
-	tv_epilogue_block(epilogue, dense->kernels, first,
+	tv_epilogue_block(channels, dense->kernels, first,
 			  left < TV_BLOCK_OUTPUTS ? left : TV_BLOCK_OUTPUTS,
 			  dense->kernels->flip ? sums : NULL, &dense->blocks[place]);
 }

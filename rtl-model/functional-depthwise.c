@@ -23,37 +23,37 @@ static void pack_block(const struct tv_depthwise_stage *depthwise, const uint8_t
 	}
 }
 
-int tv_depthwise_allocate(const struct tv_command *command, const struct tv_kernels *kernels,
-			  struct tv_depthwise_stage *ret, struct tv_error *error)
+void tv_depthwise_describe(const struct tv_command *command, const struct tv_kernels *kernels,
+			   struct tv_depthwise_stage *ret)
 {
 	const struct tv_stage *stage = &command->stage[0];
-	struct tv_depthwise_stage depthwise = {
+	const uint32_t taps = (uint32_t)stage->kernel * stage->kernel;
+
+	*ret = (struct tv_depthwise_stage){
 		.kernels = kernels,
 		.stage = stage,
 		.channels = command->channels,
-		.taps = (uint32_t)stage->kernel * stage->kernel,
+		.taps = taps,
 		.blocks_count = tv_divide_up(command->channels, TV_BLOCK_OUTPUTS),
+		.panel = (size_t)tv_divide_up(taps, kernels->together) * kernels->together *
+			 TV_BLOCK_OUTPUTS,
 	};
+}
 
-	depthwise.panel = (size_t)tv_divide_up(depthwise.taps, kernels->together) *
-			  kernels->together * TV_BLOCK_OUTPUTS;
-	depthwise.weights = TV_NEW_ARRAY(int16_t, depthwise.blocks_count * depthwise.panel);
-	depthwise.blocks = TV_NEW_ARRAY(struct tv_block, depthwise.blocks_count);
-	if (!depthwise.weights || !depthwise.blocks) {
-		tv_depthwise_done(&depthwise);
-		return tv_error_oom(error);
-	}
-	*ret = depthwise;
-	return 0;
+int tv_depthwise_allocate(struct tv_depthwise_stage *depthwise, struct tv_error *error)
+{
+	depthwise->weights = TV_NEW_ARRAY(int16_t, depthwise->blocks_count * depthwise->panel);
+	depthwise->blocks = TV_NEW_ARRAY(struct tv_block, depthwise->blocks_count);
+	return depthwise->weights && depthwise->blocks ? 0 : tv_error_oom(error);
 }
 
 void tv_depthwise_pack(const struct tv_depthwise_stage *depthwise, const uint8_t *weights,
-		       const struct tv_epilogue *epilogue, uint32_t b)
+		       const struct tv_channel *channels, uint32_t b)
 {
 	uint32_t first = b * TV_BLOCK_OUTPUTS, left = depthwise->channels - first;
 
 	pack_block(depthwise, weights, first, depthwise->weights + b * depthwise->panel);
-	tv_epilogue_block(epilogue, depthwise->kernels, first,
+	tv_epilogue_block(channels, depthwise->kernels, first,
 			  left < TV_BLOCK_OUTPUTS ? left : TV_BLOCK_OUTPUTS, NULL,
 			  &depthwise->blocks[b]);
 }

@@ -87,12 +87,12 @@ void tv_epilogue_channels(const struct tv_epilogue *epilogue, uint32_t first, ui
 	tv_epilogue_finish(epilogue, first, count, values, pixel, output);
 }
 
-void tv_epilogue_block(const struct tv_epilogue *epilogue, const struct tv_kernels *kernels,
+void tv_epilogue_block(const struct tv_channel *channels, const struct tv_kernels *kernels,
 		       uint32_t first, uint32_t lanes, const int32_t *sums, struct tv_block *ret)
 {
-	const struct tv_channel *channels = epilogue->channels + first;
 	struct tv_block block = { .first = first, .lanes = lanes };
 
+	channels += first;
 	for (uint32_t c = 0; c < lanes; c++) {
 		const struct tv_channel *channel = &channels[c];
 

@@ -40,9 +40,12 @@ void tv_parameters_done(struct tv_parameters *parameters);
 
 /* --- a command that passed all checks ------------------------------------------------------- */
 
+struct tv_packed;
+
 struct tv_execution {
 	const struct tv_command *command;
 	const struct tv_parameters *parameters;
+	const struct tv_packed *packed; /* all blocks of a convolution; NULL: none yet */
 	const uint8_t *input, *weights;
 	const uint8_t *shortcut; /* NULL: none */
 	uint8_t *output;
@@ -102,9 +105,9 @@ static inline void tv_epilogue_pixel(const struct tv_epilogue *epilogue, const i
 	}
 }
 
-/* Parameters of lanes channels from first on for vectors; sums: of the weights, see pack() of the
- * kernels, or NULL. */
-void tv_epilogue_block(const struct tv_epilogue *epilogue, const struct tv_kernels *kernels,
+/* Parameters of lanes of a stage's channels from first on for vectors; sums: of the weights, see
+ * pack() of the kernels, or NULL. */
+void tv_epilogue_block(const struct tv_channel *channels, const struct tv_kernels *kernels,
 		       uint32_t first, uint32_t lanes, const int32_t *sums, struct tv_block *ret);
 
 /* --- functional-dense.c, functional-depthwise.c --------------------------------------------- */
@@ -181,7 +184,7 @@ int tv_dense_allocate(struct tv_dense_stage *dense, uint32_t places, struct tv_e
 void tv_dense_done(struct tv_dense_stage *dense);
 /* Block b of those weights to a place. */
 void tv_dense_pack(const struct tv_dense_stage *dense, const uint8_t *weights,
-		   const struct tv_epilogue *epilogue, uint32_t b, uint32_t place);
+		   const struct tv_channel *channels, uint32_t b, uint32_t place);
 /* The patches of a tile, which are count times pitch elements. */
 void tv_dense_gather(const struct tv_dense_stage *dense, const struct tv_map *map,
 		     const struct tv_tile *tile, uint8_t *ret);
@@ -208,14 +211,52 @@ struct tv_depthwise_memory {
 	int32_t *accumulators; /* [count][16] */
 };
 
-/* Without weights: the blocks are packed one by one. */
-int tv_depthwise_allocate(const struct tv_command *command, const struct tv_kernels *kernels,
-			  struct tv_depthwise_stage *ret, struct tv_error *error);
+void tv_depthwise_describe(const struct tv_command *command, const struct tv_kernels *kernels,
+			   struct tv_depthwise_stage *ret);
+/* Places for all blocks. */
+int tv_depthwise_allocate(struct tv_depthwise_stage *depthwise, struct tv_error *error);
 void tv_depthwise_pack(const struct tv_depthwise_stage *depthwise, const uint8_t *weights,
-		       const struct tv_epilogue *epilogue, uint32_t b);
+		       const struct tv_channel *channels, uint32_t b);
 void tv_depthwise_run(const struct tv_depthwise_stage *depthwise, const struct tv_map *map,
 		      const struct tv_tile *tile, const struct tv_epilogue *epilogue,
 		      const struct tv_depthwise_memory *memory, uint8_t *output, size_t pitch);
 void tv_depthwise_done(struct tv_depthwise_stage *depthwise);
+
+/* --- functional-prepared.c ------------------------------------------------------------------ */
+
+/* The stages of a convolution; one that it does not have has no blocks. */
+struct tv_packed {
+	const struct tv_command *command;
+	struct tv_weights_layout layout;
+	struct tv_depthwise_stage depthwise;
+	struct tv_dense_stage dense;
+};
+
+/* Without places. *command outlives it. */
+struct tv_packed tv_packed_of(const struct tv_command *command, const struct tv_kernels *kernels);
+/* All places of the depthwise stage, and so many of the dense one. */
+int tv_packed_allocate(struct tv_packed *packed, uint32_t places, struct tv_error *error);
+void tv_packed_done(struct tv_packed *packed);
+/* Of both stages, the depthwise one's first. */
+uint32_t tv_packed_blocks(const struct tv_packed *packed);
+/* One of those to its own place. */
+void tv_packed_block(const struct tv_packed *packed, const uint8_t *weights,
+		     const struct tv_parameters *parameters, uint32_t block);
+/* A block of the dense stage to any place. */
+void tv_packed_dense(const struct tv_packed *packed, const uint8_t *weights,
+		     const struct tv_parameters *parameters, uint32_t b, uint32_t place);
+
+/* What jobs of a command have in common. */
+struct tv_ready {
+	bool is; /* whether there is any of the following: else it is done job by job */
+	struct tv_command command;
+	struct tv_parameters parameters;
+	struct tv_packed packed; /* of a convolution */
+};
+
+/* For a command and kernels that need not be those that were prepared; NULL: nothing. */
+const struct tv_ready *tv_prepared_find(const struct tv_prepared *prepared,
+					const struct tv_kernels *kernels, uint32_t index,
+					const struct tv_command *command);
 
 #endif

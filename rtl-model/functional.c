@@ -156,9 +156,12 @@ static int run_command(struct run *run, struct tv_error *error)
 {
 	_cleanup_(tv_parameters_done) struct tv_parameters parameters = { 0 };
 	const struct tv_command *command = &run->program->commands[run->record->executed];
+	const struct tv_ready *ready = tv_prepared_find(run->job->prepared, run->machine->kernels,
+							run->record->executed, command);
 	struct tv_execution execution = {
 		.command = command,
-		.parameters = &parameters,
+		.parameters = ready ? &ready->parameters : &parameters,
+		.packed = ready && ready->packed.command ? &ready->packed : NULL,
 		.input = address(run, &command->input),
 		.weights = address(run, &command->weights),
 		.shortcut = address(run, &command->shortcut),
@@ -167,12 +170,13 @@ static int run_command(struct run *run, struct tv_error *error)
 		.kernels = run->machine->kernels,
 		.team = run->machine->team,
 	};
-	struct tv_bad_record bad;
-	int r;
+	struct tv_bad_record bad = { 0 };
+	int r = 0;
 
 	if (tv_canceled(&execution))
 		return -ECANCELED;
-	r = tv_parameters_read(command, execution.weights, &parameters, &bad, error);
+	if (!ready)
+		r = tv_parameters_read(command, execution.weights, &parameters, &bad, error);
 	if (r < 0)
 		return r;
 	if (bad.why) {

@@ -28,6 +28,8 @@ struct tv_observation {
 
 typedef void (*tv_functional_observer)(const struct tv_observation *seen, void *userdata);
 
+struct tv_prepared;
+
 struct tv_job {
 	struct tv_segment_view segments[TV_SEGMENT_COUNT];
 	uint64_t budget; /* of tv_program_decode(); tv_functional_execute() does not look at it */
@@ -35,6 +37,8 @@ struct tv_job {
 	const atomic_bool *cancel;
 	tv_functional_observer observer; /* may be NULL */
 	void *userdata;
+	/* Of the bytes in the weights segment; NULL: they may be others than the last time. */
+	const struct tv_prepared *prepared;
 };
 
 struct tv_functional;
@@ -53,6 +57,23 @@ void tv_functional_set_kernels(struct tv_functional *machine, const struct tv_ke
 /* How many threads share the work of a job, from its making on one; 0: as many as processors. */
 int tv_functional_set_threads(struct tv_functional *machine, unsigned int threads,
 			      struct tv_error *error);
+
+/*
+ * Parameters and weights of a program's commands as kernels use them, for jobs that have the same
+ * bytes in their weights segment each time. Constant: machines share it.
+ *
+ * program: as tv_program_decode() made it; what a job's has in common with it is what helps. A
+ * command with weights elsewhere is left as it is, and so are all from the one on whose share would
+ * make it more than limit bytes. What is wrong with a command's records is told when it runs.
+ */
+int tv_prepared_new(const struct tv_kernels *kernels, const struct tv_program *program,
+		    const struct tv_segment_view *weights, size_t limit, struct tv_prepared **ret,
+		    struct tv_error *error);
+/* Counted references: one is the maker's. */
+struct tv_prepared *tv_prepared_ref(struct tv_prepared *prepared);
+void tv_prepared_unref(struct tv_prepared *prepared);
+TV_DEFINE_CLEANUP(struct tv_prepared *, tv_prepared_unref)
+size_t tv_prepared_size(const struct tv_prepared *prepared);
 
 /* Executes the job's program, which tv_program_decode() made of it, to its end. 0, with *ret saying
  * how it ended (a fault is an outcome, not an error); -ENOMEM if this machine ran out of memory,

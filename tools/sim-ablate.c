@@ -94,8 +94,9 @@ static void work_done(struct work *work)
 	free(work->ablation.pairs);
 }
 
-static int make_worker(const struct sim_ablation *ablation, struct worker *worker,
-		       struct tv_error *error)
+/* first: of all. */
+static int make_worker(const struct sim_ablation *ablation, const struct worker *first,
+		       struct worker *worker, struct tv_error *error)
 {
 	const struct tv_network *network = ablation->network;
 	unsigned int classes = network->architecture.classes;
@@ -108,11 +109,16 @@ static int make_worker(const struct sim_ablation *ablation, struct worker *worke
 	if (!worker->rgb || !worker->logits || !worker->other || !worker->codes)
 		return tv_error_oom(error);
 	r = tv_float_runner_new(network, &worker->floats, error);
-	for (unsigned int v = 0; r >= 0 && v < SIM_VARIANTS; v++)
-		if (is_quantized(v))
+	for (unsigned int v = 0; r >= 0 && v < SIM_VARIANTS; v++) {
+		if (!is_quantized(v))
+			continue;
+		if (worker != first)
+			r = tv_integer_runner_twin(first->integers[v], &worker->integers[v], error);
+		else
 			r = tv_integer_runner_new(ablation->packages[v],
 						  &ablation->packages[v]->programs[0], NULL,
 						  &worker->integers[v], error);
+	}
 	return r;
 }
 
@@ -159,7 +165,7 @@ static int prepare(struct work *work, struct tv_error *error)
 	if (!ablation->pairs || !work->workers)
 		return tv_error_oom(error);
 	for (unsigned int i = 0; r >= 0 && i < ablation->threads; i++)
-		r = make_worker(ablation, &work->workers[i], error);
+		r = make_worker(ablation, work->workers, &work->workers[i], error);
 	return r;
 }
 

@@ -38,8 +38,9 @@ static void work_done(struct work *work)
 	free(work->workers);
 }
 
-static int make_worker(const struct sim_comparison *comparison, struct worker *worker,
-		       struct tv_error *error)
+/* first: of all. */
+static int make_worker(const struct sim_comparison *comparison, const struct worker *first,
+		       struct worker *worker, struct tv_error *error)
 {
 	const struct sim_model *model = comparison->model;
 	const struct tv_package *package = model->package;
@@ -51,7 +52,9 @@ static int make_worker(const struct sim_comparison *comparison, struct worker *w
 	if (!worker->rgb || !worker->logits || !worker->codes)
 		return tv_error_oom(error);
 	r = tv_float_runner_new(comparison->network, &worker->floats, error);
-	if (r >= 0)
+	if (r >= 0 && worker != first)
+		r = tv_integer_runner_twin(first->integers, &worker->integers, error);
+	else if (r >= 0)
 		r = tv_integer_runner_new(package, model->program, &model->target.target,
 					  &worker->integers, error);
 	if (r >= 0 && comparison->layer_images)
@@ -73,7 +76,7 @@ static int prepare(struct work *work, struct tv_error *error)
 	    !work->workers)
 		return tv_error_oom(error);
 	for (unsigned int i = 0; i < comparison->threads; i++) {
-		int r = make_worker(comparison, &work->workers[i], error);
+		int r = make_worker(comparison, work->workers, &work->workers[i], error);
 
 		if (r < 0)
 			return r;

@@ -83,7 +83,8 @@ static int evaluation_prepare(struct evaluation *evaluation, struct tv_error *er
 	if (!evaluation->places || !evaluation->workers)
 		return tv_error_oom(error);
 	for (unsigned int i = 0; i < evaluation->threads; i++) {
-		int r = sim_classifier_new(evaluation->subject, &evaluation->workers[i], error);
+		int r = sim_classifier_new(evaluation->subject, i ? evaluation->workers[0] : NULL,
+					   &evaluation->workers[i], error);
 
 		if (r < 0)
 			return r;

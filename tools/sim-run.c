@@ -104,7 +104,7 @@ static int classify(const struct run_options *options, struct tv_error *error)
 		return tv_error_oom(error);
 	r = sim_subject_open(options->path, &options->how, &subject, error);
 	if (r >= 0)
-		r = sim_classifier_new(&subject, &classifier, error);
+		r = sim_classifier_new(&subject, NULL, &classifier, error);
 	for (size_t i = 0; r >= 0 && i < options->count; i += subject.batch) {
 		size_t left = options->count - i;
 		unsigned int count = left < subject.batch ? (unsigned int)left : subject.batch;

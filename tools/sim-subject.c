@@ -231,8 +231,8 @@ struct sim_classifier {
 	float *logits; /* likewise */
 };
 
-int sim_classifier_new(const struct sim_subject *subject, struct sim_classifier **ret,
-		       struct tv_error *error)
+int sim_classifier_new(const struct sim_subject *subject, const struct sim_classifier *other,
+		       struct sim_classifier **ret, struct tv_error *error)
 {
 	_cleanup_(sim_classifier_freep) struct sim_classifier *classifier = NULL;
 	const struct sim_model *model = &subject->model;
@@ -250,6 +250,8 @@ int sim_classifier_new(const struct sim_subject *subject, struct sim_classifier 
 		return tv_error_oom(error);
 	if (subject->network)
 		r = tv_float_runner_new(subject->network, &classifier->floats, error);
+	else if (other)
+		r = tv_integer_runner_twin(other->integers, &classifier->integers, error);
 	else
 		r = tv_integer_runner_new(model->package, model->program, &model->target.target,
 					  &classifier->integers, error);

@@ -89,8 +89,9 @@ int sim_read_image(unsigned int size, unsigned int resize, const char *path, uin
 /* One thread's means of classifying. */
 struct sim_classifier;
 
-int sim_classifier_new(const struct sim_subject *subject, struct sim_classifier **ret,
-		       struct tv_error *error);
+/* other: another thread's, with which it shares what does not change; or NULL. */
+int sim_classifier_new(const struct sim_subject *subject, const struct sim_classifier *other,
+		       struct sim_classifier **ret, struct tv_error *error);
 void sim_classifier_free(struct sim_classifier *classifier);
 TV_DEFINE_CLEANUP(struct sim_classifier *, sim_classifier_free)
 

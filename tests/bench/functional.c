@@ -22,8 +22,8 @@
 #include "tests/bench/peer.h"
 
 #define ROUNDS_MAX   1000
-#define MACHINES_MAX 8
-#define THREADS_MAX  2
+#define MACHINES_MAX 16
+#define WAYS	     3 /* of each kernel set */
 #define PEERS_MAX    2
 #define REPETITIONS  8 /* of a single command */
 #define KIND_SIZE    32
@@ -73,24 +73,44 @@ struct bench {
 	const struct tv_target *target;
 	struct tv_job job;
 	struct tv_program *program;
-	const struct tv_kernels *kernels[MACHINES_MAX];
-	unsigned int threads[MACHINES_MAX];
-	struct tv_functional *machines[MACHINES_MAX]; /* of those */
+	struct machine {
+		const struct tv_kernels *kernels;
+		const struct way *way;
+		struct tv_functional *functional;
+		struct tv_prepared *prepared; /* or NULL */
+	} machines[MACHINES_MAX];
 	unsigned int count;
 };
 
-static void add_machine(struct bench *bench, const struct tv_kernels *set, unsigned int threads)
+static const struct way {
+	const char *name;
+	unsigned int threads;
+	bool prepared;
+} ways[WAYS] = {
+	{ "1 thread, not prepared", 1, false },
+	{ "1 thread", 1, true },
+	{ "2 threads", 2, true },
+};
+
+static void add_machine(struct bench *bench, const struct tv_kernels *set, const struct way *way)
 {
-	struct tv_functional **machine = &bench->machines[bench->count];
+	struct machine *machine = &bench->machines[bench->count];
 	struct tv_error error = { 0 };
 
 	if (bench->count == MACHINES_MAX)
 		return;
-	must(tv_functional_new(bench->target, machine, &error), &error);
-	must(tv_functional_set_threads(*machine, threads, &error), &error);
-	tv_functional_set_kernels(*machine, set);
-	bench->kernels[bench->count] = set;
-	bench->threads[bench->count++] = threads;
+	*machine = (struct machine){ .kernels = set, .way = way };
+	must(tv_functional_new(bench->target, &machine->functional, &error), &error);
+	must(tv_functional_set_threads(machine->functional, way->threads, &error), &error);
+	tv_functional_set_kernels(machine->functional, set);
+	/* All machines of a set share one. */
+	if (way->prepared && bench->count && machine[-1].kernels == set)
+		machine->prepared = machine[-1].prepared;
+	if (way->prepared && !machine->prepared)
+		must(tv_prepared_new(set, bench->program, &bench->job.segments[TV_SEGMENT_WEIGHTS],
+				     SIZE_MAX, &machine->prepared, &error),
+		     &error);
+	bench->count++;
 }
 
 static void prepare(struct bench *bench, const char *path, const char *kernels,
@@ -125,9 +145,9 @@ static void prepare(struct bench *bench, const char *path, const char *kernels,
 	     &error);
 	for (unsigned int i = 0; (set = tv_kernels_get(i)); i++)
 		if (!kernels || !strcmp(kernels, set->name))
-			for (unsigned int t = 1; t <= THREADS_MAX; t++)
-				if (!threads || t == threads)
-					add_machine(bench, set, t);
+			for (unsigned int w = 0; w < WAYS; w++)
+				if (!threads || ways[w].threads == threads)
+					add_machine(bench, set, &ways[w]);
 	if (!bench->count) {
 		fprintf(stderr, "bench-functional: no kernels '%s' on this processor\n", kernels);
 		exit(1);
@@ -135,15 +155,17 @@ static void prepare(struct bench *bench, const char *path, const char *kernels,
 }
 
 /* Milliseconds of a job. */
-static double run(struct bench *bench, unsigned int machine, const struct tv_program *program)
+static double run(struct bench *bench, unsigned int index, const struct tv_program *program)
 {
-	const clockid_t clock = bench->threads[machine] > 1 ? CLOCK_MONOTONIC :
-							      CLOCK_THREAD_CPUTIME_ID;
+	const struct machine *machine = &bench->machines[index];
+	const clockid_t clock = machine->way->threads > 1 ? CLOCK_MONOTONIC :
+							    CLOCK_THREAD_CPUTIME_ID;
 	uint64_t begun = peak_clock(clock);
 	struct tv_record record;
 	struct tv_error error = { 0 };
 
-	must(tv_functional_execute(bench->machines[machine], &bench->job, program, &record, &error),
+	bench->job.prepared = machine->prepared;
+	must(tv_functional_execute(machine->functional, &bench->job, program, &record, &error),
 	     &error);
 	if (record.fault) {
 		fprintf(stderr, "bench-functional: command %u: %s\n", record.command, record.why);
@@ -270,6 +292,11 @@ static double run_command(struct bench *bench, unsigned int machine, uint32_t in
 	return least(&whole) / REPETITIONS;
 }
 
+static bool by_kind(const struct bench *bench, unsigned int machine)
+{
+	return &ways[1] == bench->machines[machine].way;
+}
+
 static void run_kinds(struct bench *bench)
 {
 	struct kind kinds[KINDS_MAX] = { 0 };
@@ -286,14 +313,15 @@ static void run_kinds(struct bench *bench)
 		kind = find_kind(kinds, &count, name);
 		kind->macs += tv_command_macs(command);
 		for (unsigned int m = 0; m < bench->count; m++)
-			if (bench->threads[m] == 1)
+			if (by_kind(bench, m))
 				kind->ms[m] += run_command(bench, m, i);
 	}
 	for (unsigned int i = 0; i < count; i++) {
 		printf("  %-22s %6.1f MMACs", kinds[i].name, (double)kinds[i].macs / 1e6);
 		for (unsigned int m = 0; m < bench->count; m++)
-			if (bench->threads[m] == 1)
-				printf("  %s %.3f ms", bench->kernels[m]->name, kinds[i].ms[m]);
+			if (by_kind(bench, m))
+				printf("  %s %.3f ms", bench->machines[m].kernels->name,
+				       kinds[i].ms[m]);
 		putchar('\n');
 	}
 }
@@ -318,10 +346,14 @@ static void run_package(const char *path, const char *kernels, unsigned int thre
 		for (unsigned int p = 0; p < PEAKS; p++)
 			if (peak_present(p))
 				add(&peaks[p], peak_macs(p) / 1e9);
-		for (unsigned int m = 0; m < bench.count; m++)
+		for (unsigned int m = 0; m < bench.count; m++) {
+			run(&bench, m, bench.program);
 			add(&jobs[m], run(&bench, m, bench.program));
-		for (size_t p = 0; peers[p]; p++)
+		}
+		for (size_t p = 0; peers[p]; p++) {
+			run_peer(layers, p);
 			add(&others[p], run_peer(layers, p));
+		}
 	}
 	printf("%s: %.1f MMACs a job, %u rounds\n", path, macs / 1e6, rounds);
 	for (unsigned int p = 0; p < PEAKS; p++)
@@ -329,12 +361,16 @@ static void run_package(const char *path, const char *kernels, unsigned int thre
 			printf("  peak %-22s median %7.1f GMAC/s: %6.3f ms\n", peak_names[p],
 			       median(&peaks[p]), macs / median(&peaks[p]) / 1e6);
 	for (unsigned int m = 0; m < bench.count; m++) {
-		printf("  ours %-9s %u thread%s       median %7.3f ms, least %7.3f ms",
-		       bench.kernels[m]->name, bench.threads[m], bench.threads[m] > 1 ? "s" : " ",
-		       median(&jobs[m]), least(&jobs[m]));
-		if (bench.threads[m] > 1 && m)
-			printf(": %.2f times as fast", median(&jobs[m - 1]) / median(&jobs[m]));
-		for (unsigned int p = 0; p < PEAKS && bench.threads[m] == 1; p++)
+		const struct machine *machine = &bench.machines[m];
+		const bool single = machine->way->threads == 1;
+
+		printf("  ours %-9s %-22s median %7.3f ms, least %7.3f ms", machine->kernels->name,
+		       machine->way->name, median(&jobs[m]), least(&jobs[m]));
+		if (!single && m)
+			printf(": %.2f times as fast, least %.2f times",
+			       median(&jobs[m - 1]) / median(&jobs[m]),
+			       least(&jobs[m - 1]) / least(&jobs[m]));
+		for (unsigned int p = 0; p < PEAKS && single; p++)
 			if (peak_present(p))
 				printf(", %.2f x %s",
 				       median(&jobs[m]) * median(&peaks[p]) * 1e6 / macs,

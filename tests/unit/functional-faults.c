@@ -3,6 +3,7 @@
  * leaves, and what has been done by then. */
 #include <string.h>
 
+#include "rtl-model/kernels.h"
 #include "tests/unit/functional-random.h"
 #include "tests/unit/unit.h"
 
@@ -92,15 +93,30 @@ static void write_commands(struct fixture *f)
 				  f->program + TV_PROGRAM_HEADER_SIZE + i * TV_COMMAND_SIZE);
 }
 
+/* Each test is run twice: as jobs are, and with weights that were prepared. */
+static bool prepares;
+
 static void run(struct fixture *f)
 {
 	_cleanup_(tv_functional_freep) struct tv_functional *machine = NULL;
+	_cleanup_(tv_prepared_unrefp) struct tv_prepared *prepared = NULL;
+	_cleanup_(tv_program_freep) struct tv_program *program = NULL;
 	struct tv_error error = { 0 };
 	int r = tv_functional_new(f->world.target, &machine, &error);
 
 	tv_assert_ok(r, error);
+	r = tv_program_decode(f->world.target, f->job.segments, f->job.budget, &program, &error);
+	tv_assert_ok(r, error);
+	if (prepares) {
+		r = tv_prepared_new(tv_kernels_get(0), program,
+				    &f->job.segments[TV_SEGMENT_WEIGHTS], SIZE_MAX, &prepared,
+				    &error);
+		tv_assert_ok(r, error);
+	}
 	memset(&f->record, 0xee, sizeof(f->record));
-	r = tv_functional_run(machine, &f->job, &f->record, &error);
+	f->job.prepared = prepared;
+	r = tv_functional_execute(machine, &f->job, program, &f->record, &error);
+	f->job.prepared = NULL;
 	tv_assert_ok(r, error);
 	ck_assert_ptr_nonnull(f->record.why);
 }
@@ -543,6 +559,11 @@ START_TEST(after_a_fault)
 }
 END_TEST
 
+static void setup(void)
+{
+	prepares = true;
+}
+
 int main(void)
 {
 	const TTest *const tests[] = { program_segment,	  header,	   segments,
@@ -551,10 +572,14 @@ int main(void)
 				       records,		  weights_on_chip, enough_budget,
 				       too_little_budget, after_a_fault };
 	Suite *suite = suite_create("functional-faults");
-	TCase *tcase = tcase_create("faults");
+	TCase *tcase = tcase_create("faults"), *prepared = tcase_create("prepared");
 
-	for (size_t i = 0; i < TV_ARRAY_SIZE(tests); i++)
+	tcase_add_checked_fixture(prepared, setup, NULL);
+	for (size_t i = 0; i < TV_ARRAY_SIZE(tests); i++) {
 		tcase_add_test(tcase, tests[i]);
+		tcase_add_test(prepared, tests[i]);
+	}
 	suite_add_tcase(suite, tcase);
+	suite_add_tcase(suite, prepared);
 	return tv_unit_main(suite);
 }

@@ -22,7 +22,18 @@ struct bench {
 	unsigned int observed;
 	struct tv_record record;
 	const struct tv_kernels *kernels;
+	bool spoils; /* weights, after they were prepared */
 };
+
+/* Inverts what a program's only command would read of its weights if they were not prepared. */
+static void spoil(const struct bench *bench)
+{
+	const struct tv_weights_layout layout = tv_weights_layout(&bench->world.commands[0]);
+	uint64_t size = bench->kernels->element == 1 ? layout.size : layout.weights[0];
+
+	for (uint64_t i = 0; i < size; i++)
+		bench->world.memory[TV_SEGMENT_WEIGHTS][i] ^= 0xff;
+}
 
 /* All kernel sets take turns. */
 static void bench_begin(struct bench *bench, uint64_t seed)
@@ -69,10 +80,35 @@ static void describe(const struct bench *bench, unsigned int i, char *ret, size_
 		 c->stage[0].stride);
 }
 
+/* Of a job in four for other kernels, of one in four not all that there is: it makes no difference.
+ */
+static struct tv_prepared *prepare(struct bench *bench, const struct tv_job *job,
+				   const struct tv_program *program)
+{
+	struct world *world = &bench->world;
+	const struct tv_kernels *kernels = bench->kernels;
+	struct tv_prepared *prepared;
+	struct tv_error error = { 0 };
+	size_t limit = SIZE_MAX;
+	int r;
+
+	if (!bench->spoils && world_chance(world, 4))
+		kernels = tv_kernels_get(0);
+	if (!bench->spoils && world_chance(world, 4))
+		limit = 16384 + world_below(world, 50000);
+	r = tv_prepared_new(kernels, program, &job->segments[TV_SEGMENT_WEIGHTS], limit, &prepared,
+			    &error);
+	tv_assert_ok(r, error);
+	ck_assert_uint_le(tv_prepared_size(prepared), limit);
+	return prepared;
+}
+
 /* Runs the job on the model, the memory as it was before on the reference's side. */
 static void run_model(struct bench *bench, tv_functional_observer observer)
 {
 	_cleanup_(tv_functional_freep) struct tv_functional *machine = NULL;
+	_cleanup_(tv_prepared_unrefp) struct tv_prepared *prepared = NULL;
+	_cleanup_(tv_program_freep) struct tv_program *program = NULL;
 	struct world *world = &bench->world;
 	struct tv_job job = world_job(world);
 	struct tv_error error = { 0 };
@@ -91,7 +127,14 @@ static void run_model(struct bench *bench, tv_functional_observer observer)
 	tv_functional_set_kernels(machine, bench->kernels);
 	r = tv_functional_set_threads(machine, world->random % 4 ? 1 : 3, &error);
 	tv_assert_ok(r, error);
-	r = tv_functional_run(machine, &job, &bench->record, &error);
+	r = tv_program_decode(world->target, job.segments, 0, &program, &error);
+	tv_assert_ok(r, error);
+	if (bench->spoils || world_chance(world, 2))
+		prepared = prepare(bench, &job, program);
+	if (bench->spoils)
+		spoil(bench);
+	job.prepared = prepared;
+	r = tv_functional_execute(machine, &job, program, &bench->record, &error);
 	tv_assert_ok(r, error);
 }
 
@@ -304,6 +347,23 @@ static unsigned int disturb_lanes(const struct tv_command *c, uint8_t *weights)
 		}
 	return disturbed;
 }
+
+/* What is prepared is not read again. */
+START_TEST(prepared_weights)
+{
+	for (unsigned int i = 0; i < rounds(300); i++) {
+		struct bench a, b;
+
+		bench_begin(&a, 0x6000 + i);
+		world_add(&a.world, (uint8_t)_i);
+		bench_begin(&b, 0x6000 + i);
+		world_add(&b.world, (uint8_t)_i);
+		/* Weights that are copied on chip are not prepared. */
+		b.spoils = b.world.count == 1;
+		same_outcome(&a, &b, "prepared");
+	}
+}
+END_TEST
 
 START_TEST(unused_lanes)
 {
@@ -518,6 +578,7 @@ int main(void)
 	tcase_add_test(tcase, programs);
 	tcase_add_test(tcase, observer);
 	tcase_add_test(tcase, placement);
+	tcase_add_loop_test(tcase, prepared_weights, TV_OP_CONV, TV_OP_COPY);
 	tcase_add_test(tcase, unused_lanes);
 	tcase_add_test(tcase, onchip_memory);
 	tcase_add_loop_test(tcase, longest_sums, 0, (int)TV_ARRAY_SIZE(longest));

@@ -339,6 +339,22 @@ START_TEST(refused)
 }
 END_TEST
 
+/* It needs nothing of the one that it was made like. */
+START_TEST(twin)
+{
+	_cleanup_(tv_integer_runner_freep) struct tv_integer_runner *runner = make_runner(1);
+	_cleanup_(tv_integer_runner_freep) struct tv_integer_runner *other = NULL;
+	int16_t logits[IMAGES * LOGITS], expected[IMAGES * LOGITS];
+	struct tv_error error = { 0 };
+
+	run(runner, rgb, IMAGES, NULL, NULL, expected);
+	tv_assert_ok(tv_integer_runner_twin(runner, &other, &error), error);
+	tv_integer_runner_free(TV_TAKE_PTR(runner));
+	run(other, rgb, IMAGES, NULL, NULL, logits);
+	ck_assert_mem_eq(logits, expected, sizeof(logits));
+}
+END_TEST
+
 /* Byte `at` of command i of program 0. */
 static uint8_t *command_byte(unsigned int i, unsigned int at)
 {
@@ -347,22 +363,27 @@ static uint8_t *command_byte(unsigned int i, unsigned int at)
 
 START_TEST(faults)
 {
-	_cleanup_(tv_integer_runner_freep) struct tv_integer_runner *runner = make_runner(0);
+	_cleanup_(tv_integer_runner_freep) struct tv_integer_runner *runner = NULL;
 	int16_t logits[LOGITS];
 	struct tv_error error = { 0 };
 	struct tv_record record;
 
 	/* The second command's output lies far away. */
 	*command_byte(1, 32 + 3) = 0x40;
+	runner = make_runner(0);
 	ck_assert_int_eq(tv_integer_run(runner, rgb, 1, NULL, NULL, logits, &record, &error), -EIO);
 	ck_assert_int_eq(record.fault, TV_FAULT_SEGMENT);
 	ck_assert_uint_eq(record.command, 1);
 	ck_assert_ptr_nonnull(strstr(error.text, "command 1 (stem.block1."));
 	ck_assert_ptr_nonnull(strstr(error.text, "segment violation"));
+	tv_integer_runner_free(runner);
 	*command_byte(1, 32 + 3) = 0;
+	runner = make_runner(0);
 	run(runner, rgb, 1, NULL, NULL, logits);
+	tv_integer_runner_free(runner);
 	/* The job itself: a program for another machine. */
 	package->owned[0][6] = 9;
+	runner = make_runner(0);
 	error = (struct tv_error){ 0 };
 	ck_assert_int_eq(tv_integer_run(runner, rgb, 1, NULL, NULL, logits, NULL, &error), -EIO);
 	ck_assert_ptr_nonnull(strstr(error.text, "the job: bad target"));
@@ -382,6 +403,7 @@ int main(void)
 	tcase_add_test(tcase, nearest_codes);
 	tcase_add_test(tcase, other_network);
 	tcase_add_test(tcase, refused);
+	tcase_add_test(tcase, twin);
 	tcase_add_test(tcase, faults);
 	suite_add_tcase(suite, tcase);
 	return tv_unit_main(suite);
