@@ -409,6 +409,18 @@ void guest_set_command(struct guest_job *job, unsigned int index, const struct t
 	guest_fini(&job->bo, DRM_TRIOVIT_ACCESS_WRITE);
 }
 
+void guest_set_commands(struct guest_job *job, uint32_t count)
+{
+	struct tv_program_header header;
+	uint8_t *bytes = job->bo.map + job->at[TV_SEGMENT_PROGRAM];
+
+	guest_prep(&job->bo, DRM_TRIOVIT_ACCESS_READ | DRM_TRIOVIT_ACCESS_WRITE);
+	check_int(tv_decode_program_header(bytes, &header), 0);
+	header.commands = count;
+	tv_encode_program_header(&header, bytes);
+	guest_fini(&job->bo, DRM_TRIOVIT_ACCESS_READ | DRM_TRIOVIT_ACCESS_WRITE);
+}
+
 /* --- syncobjs --- */
 
 uint32_t guest_syncobj(int fd)

@@ -122,6 +122,8 @@ bool guest_golden(struct guest_job *job);
 /* A command of the job's program, to be changed. */
 void guest_command(struct guest_job *job, unsigned int index, struct tv_command *ret);
 void guest_set_command(struct guest_job *job, unsigned int index, const struct tv_command *command);
+/* How many commands the job has; without any it is a null job. */
+void guest_set_commands(struct guest_job *job, uint32_t count);
 
 /* --- syncobjs --- */
 

@@ -148,51 +148,62 @@ static void vgem(void)
 }
 
 #define THREADS 8
-#define JOBS	250
+#define JOBS	1000
 
-static void *thread(void *arg)
+struct thread {
+	pthread_t id;
+	int fd; /* negative: its own */
+	bool null; /* jobs without a command, else the golden one */
+};
+
+static void *run_jobs(void *arg)
 {
-	int fd = *(int *)arg;
+	const struct thread *t = arg;
+	int fd = t->fd < 0 ? guest_try_open(GUEST_FIRST) : t->fd;
 	struct drm_triovit_record record;
 	struct guest_job job;
 	uint64_t number;
-	bool own = fd < 0;
 	int r;
 
-	if (own)
-		fd = guest_try_open(GUEST_FIRST);
 	guest_job(fd, "golden", 0, &job);
+	if (t->null)
+		guest_set_commands(&job, 0);
 	for (unsigned int i = 0; i < JOBS; i++) {
 		r = guest_try_submit(fd, &job, &number);
 		if (r || guest_try_wait(fd, number, 60000, &record) || record.status)
 			return "a job failed";
+		if (record.executed != (t->null ? 0 : TV_GOLDEN_COMMANDS))
+			return "another one's record";
 	}
-	if (!guest_golden(&job))
+	if (guest_golden(&job) == t->null)
 		return "wrong results";
 	guest_job_free(&job);
-	if (own)
+	if (t->fd < 0)
 		close(fd);
 	return NULL;
 }
 
-/* Half of them share a file. */
+/* Half of them share a file, half of those and of the others have null jobs. */
 static void threads(void)
 {
-	int shared = guest_open(), fds[THREADS];
 	struct drm_triovit_counters before, after;
-	pthread_t ids[THREADS];
-	void *why;
+	struct thread t[THREADS];
+	const char *why = NULL;
+	int shared = guest_open();
+	void *said;
 
 	check_int(guest_ioctl(shared, DRM_IOCTL_TRIOVIT_COUNTERS, &before), 0);
 	for (int i = 0; i < THREADS; i++) {
-		fds[i] = i % 2 ? shared : -1;
-		check(!pthread_create(&ids[i], NULL, thread, &fds[i]));
+		t[i].fd = i % 2 ? shared : -1;
+		t[i].null = i / 2 % 2;
+		check(!pthread_create(&t[i].id, NULL, run_jobs, &t[i]));
 	}
 	for (int i = 0; i < THREADS; i++) {
-		check(!pthread_join(ids[i], &why));
-		if (why)
-			guest_fail(__FILE__, __LINE__, "%s", (char *)why);
+		check(!pthread_join(t[i].id, &said));
+		why = said ? said : why;
 	}
+	if (why)
+		guest_fail(__FILE__, __LINE__, "%s", why);
 	check_int(guest_ioctl(shared, DRM_IOCTL_TRIOVIT_COUNTERS, &after), 0);
 	check_int(after.jobs - before.jobs, THREADS * JOBS);
 	check_int(after.faults, before.faults);
@@ -234,7 +245,7 @@ const struct guest_test guest_share_tests[] = {
 	{ "dma-bufs: out, in again, mapped, synced", dma_bufs },
 	{ "dma-bufs: from a second device", second_device },
 	{ "dma-bufs: to vgem and from it; what is scattered is refused", vgem },
-	{ "eight threads", threads },
+	{ "eight threads, a thousand null or tiny jobs each", threads },
 	{ "a full queue says so", full },
 	{ NULL, NULL },
 };
