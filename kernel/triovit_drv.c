@@ -427,15 +427,18 @@ static struct platform_driver tv_driver = {
 	},
 };
 
+struct workqueue_struct *tv_workqueue;
+
 static int __init tv_init(void)
 {
-	int r = tv_dump_init();
+	int r;
 
-	if (r)
-		return r;
+	tv_workqueue = alloc_workqueue(KBUILD_MODNAME, WQ_UNBOUND, 1);
+	if (!tv_workqueue)
+		return -ENOMEM;
 	r = platform_driver_register(&tv_driver);
 	if (r)
-		tv_dump_exit();
+		destroy_workqueue(tv_workqueue);
 	return r;
 }
 module_init(tv_init);
@@ -443,8 +446,9 @@ module_init(tv_init);
 static void __exit tv_exit(void)
 {
 	platform_driver_unregister(&tv_driver);
-	tv_dump_exit();
-	tv_fences_flush();
+	/* The fences' freeing, which leaves work. */
+	rcu_barrier();
+	destroy_workqueue(tv_workqueue);
 }
 module_exit(tv_exit);
 

@@ -4,6 +4,7 @@
 
 #include <linux/atomic.h>
 #include <linux/clk.h>
+#include <linux/completion.h>
 #include <linux/irqreturn.h>
 #include <linux/kref.h>
 #include <linux/list.h>
@@ -29,6 +30,9 @@
 #define TV_RECORDS	  256
 
 struct tv_job;
+
+/* For what cannot be done where it is found; drained when the module goes. */
+extern struct workqueue_struct *tv_workqueue;
 
 struct tv_device {
 	struct drm_device drm;
@@ -58,10 +62,10 @@ struct tv_device {
 	struct delayed_work watch;
 
 	struct drm_gpu_scheduler sched;
-	u64 fence_context;
-	u64 fence_seqno; /* the scheduler's */
-	atomic_t live_jobs;
-	wait_queue_head_t idle;
+	atomic_t live_jobs; /* and one while it is bound */
+	struct completion idle;
+	struct kref fences; /* and one while it is bound; together they hold the DRM device */
+	struct work_struct fences_gone;
 
 	struct mutex files_lock; /* protects files */
 	struct list_head files; /* struct tv_file */
@@ -154,6 +158,7 @@ int tv_ioctl_bo_fini(struct drm_device *drm, void *data, struct drm_file *drm_fi
 struct tv_fence {
 	struct dma_fence base;
 	spinlock_t lock; /* the fence's */
+	struct tv_device *tv;
 };
 
 struct tv_job {
@@ -163,7 +168,7 @@ struct tv_job {
 	struct tv_file *file;
 	u64 id;
 	bool ended; /* its file knows */
-	struct tv_fence *fence; /* initialised when it is handed over */
+	struct tv_fence *fence; /* the accelerator's */
 	ktime_t deadline; /* 0: none */
 	struct tv_descriptor descriptor;
 	struct drm_gem_object *segments[TV_SEGMENT_COUNT]; /* of the descriptor; not counted */
@@ -176,9 +181,8 @@ int tv_sched_start(struct tv_device *tv);
 void tv_sched_stop(struct tv_device *tv);
 struct tv_job *tv_job_new(struct tv_file *file);
 void tv_job_put(struct tv_job *job);
-/* Its record is known, or that there is none; under tv_device.lock. */
+/* Its record is known, or that there is none. */
 void tv_job_finish(struct tv_job *job, int status, const struct tv_completion *completion);
-void tv_fences_flush(void);
 
 /* --- triovit_submit.c --- */
 
@@ -212,7 +216,5 @@ int tv_selftest(struct tv_device *tv);
 
 /* Keeps what a job was, for who looks after it. Under tv_device.lock. */
 void tv_dump_job(struct tv_job *job, int status, const struct tv_completion *completion);
-int tv_dump_init(void);
-void tv_dump_exit(void);
 
 #endif

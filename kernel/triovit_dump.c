@@ -31,8 +31,6 @@ struct tv_dump {
 	u8 record[TV_COMPLETION_SIZE];
 };
 
-static struct workqueue_struct *tv_dump_queue;
-
 /* What lies in a segment; zeros if the buffer cannot be mapped. */
 static void tv_dump_segment_bytes(struct tv_job *job, unsigned int segment, u8 *ret)
 {
@@ -104,16 +102,5 @@ void tv_dump_job(struct tv_job *job, int status, const struct tv_completion *com
 	kref_get(&job->refs);
 	dump->job = job;
 	INIT_WORK(&dump->work, tv_dump_work);
-	queue_work(tv_dump_queue, &dump->work);
-}
-
-int tv_dump_init(void)
-{
-	tv_dump_queue = alloc_workqueue("triovit-dump", WQ_UNBOUND, 1);
-	return tv_dump_queue ? 0 : -ENOMEM;
-}
-
-void tv_dump_exit(void)
-{
-	destroy_workqueue(tv_dump_queue);
+	queue_work(tv_workqueue, &dump->work);
 }

@@ -5,6 +5,7 @@
 #include <linux/pm_runtime.h>
 #include <linux/slab.h>
 
+#include <drm/drm_drv.h>
 #include <drm/drm_gem.h>
 
 #include "compat.h"
@@ -18,10 +19,25 @@ static const char *tv_fence_driver_name(struct dma_fence *fence)
 	return KBUILD_MODNAME;
 }
 
+/* The last fence of a device that is not bound any more has gone. */
+static void tv_fences_gone(struct work_struct *work)
+{
+	drm_dev_put(&container_of(work, struct tv_device, fences_gone)->drm);
+}
+
+/* From where RCU calls back, which is no place to free a device. */
+static void tv_fences_put(struct kref *refs)
+{
+	queue_work(tv_workqueue, &container_of(refs, struct tv_device, fences)->fences_gone);
+}
+
 static void tv_fence_free(struct rcu_head *rcu)
 {
-	kfree(container_of(rcu, struct tv_fence, base.rcu));
-	/* tv_fences_flush() waits for the return from here. */
+	struct tv_fence *fence = container_of(rcu, struct tv_fence, base.rcu);
+
+	kref_put(&fence->tv->fences, tv_fences_put);
+	kfree(fence);
+	/* Unloading waits for the return from here. */
 	module_put(THIS_MODULE);
 }
 
@@ -30,38 +46,30 @@ static void tv_fence_release(struct dma_fence *fence)
 	call_rcu(&fence->rcu, tv_fence_free);
 }
 
-/* A fence may outlive file and device, for instance in a sync_file; its operations are this
- * module's, so the module stays until it has gone. */
+/*
+ * A fence may outlive file and device, for instance in a sync_file. Its operations are this
+ * module's, and the scheduler's fence that has it for a parent says the scheduler's name: so the
+ * module and the memory of the device stay until it has gone.
+ */
 static const struct dma_fence_ops tv_fence_ops = {
 	.get_driver_name = tv_fence_driver_name,
 	.get_timeline_name = tv_fence_driver_name,
 	.release = tv_fence_release,
 };
 
-void tv_fences_flush(void)
-{
-	rcu_barrier();
-}
-
-static struct tv_fence *tv_fence_new(void)
+static struct tv_fence *tv_fence_new(struct tv_device *tv)
 {
 	struct tv_fence *fence = kzalloc(sizeof(*fence), GFP_KERNEL);
 
 	if (!fence)
 		return NULL;
-	spin_lock_init(&fence->lock);
 	__module_get(THIS_MODULE);
+	kref_get(&tv->fences);
+	fence->tv = tv;
+	spin_lock_init(&fence->lock);
+	/* Nobody compares them: the scheduler's are what others see. */
+	dma_fence_init(&fence->base, &tv_fence_ops, &fence->lock, dma_fence_context_alloc(1), 1);
 	return fence;
-}
-
-static void tv_fence_put(struct tv_fence *fence)
-{
-	if (fence->base.ops) {
-		dma_fence_put(&fence->base);
-	} else {
-		kfree(fence);
-		module_put(THIS_MODULE);
-	}
 }
 
 /* --- jobs --- */
@@ -73,7 +81,7 @@ struct tv_job *tv_job_new(struct tv_file *file)
 
 	if (!job)
 		return NULL;
-	job->fence = tv_fence_new();
+	job->fence = tv_fence_new(tv);
 	if (!job->fence) {
 		kfree(job);
 		return NULL;
@@ -86,6 +94,13 @@ struct tv_job *tv_job_new(struct tv_file *file)
 	return job;
 }
 
+/* The completion, unlike a wait queue, is not touched any more once the waiter goes on. */
+static void tv_live_put(struct tv_device *tv)
+{
+	if (atomic_dec_and_test(&tv->live_jobs))
+		complete(&tv->idle);
+}
+
 static void tv_job_free(struct kref *refs)
 {
 	struct tv_job *job = container_of(refs, struct tv_job, refs);
@@ -94,11 +109,10 @@ static void tv_job_free(struct kref *refs)
 
 	for (i = 0; i < job->bo_count; i++)
 		drm_gem_object_put(job->bos[i]);
-	tv_fence_put(job->fence);
+	dma_fence_put(&job->fence->base);
 	tv_file_put(job->file);
 	kfree(job);
-	if (atomic_dec_and_test(&tv->live_jobs))
-		wake_up_all(&tv->idle);
+	tv_live_put(tv);
 }
 
 void tv_job_put(struct tv_job *job)
@@ -147,25 +161,15 @@ static struct dma_fence *tv_sched_run(struct drm_sched_job *sched_job)
 		r = -ESRCH;
 	if (!r && job->deadline && ktime_after(ktime_get(), job->deadline))
 		r = -ETIME;
-	if (r)
-		goto err_end;
-	dma_fence_init(fence, &tv_fence_ops, &job->fence->lock, tv->fence_context,
-		       ++tv->fence_seqno);
 	/* The scheduler's; it may be signalled before we are back. */
 	dma_fence_get(fence);
-	trace_triovit_start(job->file, job->id, 0);
-	r = tv_hw_push(tv, job);
+	if (!r) {
+		trace_triovit_start(job->file, job->id, 0);
+		r = tv_hw_push(tv, job);
+	}
 	if (r)
-		goto err_signal;
+		tv_job_finish(job, r, NULL);
 	return fence;
-
-err_signal:
-	dma_fence_set_error(fence, r);
-	dma_fence_signal(fence);
-	dma_fence_put(fence);
-err_end:
-	tv_job_end(job, r, NULL);
-	return ERR_PTR(r);
 }
 
 static void tv_sched_free(struct drm_sched_job *sched_job)
@@ -174,8 +178,10 @@ static void tv_sched_free(struct drm_sched_job *sched_job)
 	struct device *dev = job->tv->dev;
 
 	/* Dropped in the queue: its file was closed. */
-	if (!job->ended)
+	if (!job->ended) {
 		tv_job_end(job, sched_job->s_fence->finished.error ?: -ECANCELED, NULL);
+		sched_job->s_fence->parent = dma_fence_get(&job->fence->base);
+	}
 	drm_sched_job_cleanup(sched_job);
 	pm_runtime_mark_last_busy(dev);
 	pm_runtime_put_autosuspend(dev);
@@ -189,10 +195,16 @@ static const struct drm_sched_backend_ops tv_sched_ops = {
 
 int tv_sched_start(struct tv_device *tv)
 {
-	tv->fence_context = dma_fence_context_alloc(1);
-	atomic_set(&tv->live_jobs, 0);
-	init_waitqueue_head(&tv->idle);
-	return tv_sched_init(&tv->sched, &tv_sched_ops, TV_JOBS_IN_FLIGHT, tv->dev);
+	int r = tv_sched_init(&tv->sched, &tv_sched_ops, TV_JOBS_IN_FLIGHT, tv->dev);
+
+	if (r)
+		return r;
+	drm_dev_get(&tv->drm);
+	kref_init(&tv->fences);
+	INIT_WORK(&tv->fences_gone, tv_fences_gone);
+	atomic_set(&tv->live_jobs, 1);
+	init_completion(&tv->idle);
+	return 0;
 }
 
 /* After tv_hw_kill(): nothing runs, and what is handed over ends at once. */
@@ -200,6 +212,8 @@ void tv_sched_stop(struct tv_device *tv)
 {
 	tv_files_kill(tv);
 	/* drm_sched_fini() would leak what the scheduler has not freed yet. */
-	wait_event(tv->idle, !atomic_read(&tv->live_jobs));
+	tv_live_put(tv);
+	wait_for_completion(&tv->idle);
 	drm_sched_fini(&tv->sched);
+	kref_put(&tv->fences, tv_fences_put);
 }

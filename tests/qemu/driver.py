@@ -133,7 +133,7 @@ def answer(guest, sim, line):
 def run(folder, plugin, kernel, dtb, image, sim, *time):
     (folder / 'initrd').write_bytes(image)
     vmlinuz = next(kernel.glob('boot/vmlinuz-*'))
-    append = 'console=ttyPS0 panic=-1 nowatchdog suspend.pm_test_delay=1'
+    append = 'console=ttyPS0 panic=-1 nowatchdog suspend.pm_test_delay=1 slub_debug=FZP,kmalloc-*'
     if time:
         append += ' triovit-time'
     with Qemu(plugin, folder, *(['-icount', 'shift=0,sleep=off'] if time else []), '-m', '1G', '-kernel', str(vmlinuz), '-initrd',

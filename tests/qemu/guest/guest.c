@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/dma-buf.h>
 #include <linux/sync_file.h>
 
 #include <triovit/golden.h>
@@ -292,6 +293,46 @@ void guest_fini(const struct guest_bo *bo, uint32_t access)
 	struct drm_triovit_bo_fini args = { .handle = bo->handle, .access = access };
 
 	check_int(guest_ioctl(bo->fd, DRM_IOCTL_TRIOVIT_BO_FINI, &args), 0);
+}
+
+/* --- dma-bufs --- */
+
+int guest_export(int fd, uint32_t handle)
+{
+	struct drm_prime_handle args = { .handle = handle, .flags = O_RDWR | O_CLOEXEC };
+
+	check_int(guest_ioctl(fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &args), 0);
+	return args.fd;
+}
+
+int guest_try_import(int fd, int dma_buf, uint32_t *ret)
+{
+	struct drm_prime_handle args = { .fd = dma_buf };
+	int r = guest_ioctl(fd, DRM_IOCTL_PRIME_FD_TO_HANDLE, &args);
+
+	*ret = args.handle;
+	return r;
+}
+
+uint8_t *guest_map_buf(int dma_buf, uint64_t size)
+{
+	uint8_t *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, dma_buf, 0);
+
+	check(map != MAP_FAILED);
+	guest_map(map, size);
+	return map;
+}
+
+void guest_unmap_buf(uint8_t *map)
+{
+	guest_unmap(map);
+}
+
+void guest_sync_buf(int dma_buf, uint64_t flags)
+{
+	struct dma_buf_sync args = { .flags = flags };
+
+	check_int(guest_ioctl(dma_buf, DMA_BUF_IOCTL_SYNC, &args), 0);
 }
 
 /* --- jobs --- */

@@ -70,9 +70,10 @@ uint8_t *guest_load(const char *path, size_t *ret_size);
 
 /* --- the device --- */
 
-#define GUEST_FIRST  "a0000000.accelerator"
-#define GUEST_SECOND "a0010000.accelerator"
-#define GUEST_DRIVER "/sys/bus/platform/drivers/triovit"
+#define GUEST_FIRST   "a0000000.accelerator"
+#define GUEST_SECOND  "a0010000.accelerator"
+#define GUEST_DRIVER  "/sys/bus/platform/drivers/triovit"
+#define GUEST_HANG_MS "/sys/module/triovit/parameters/hang_ms"
 
 /* The path of a device's node; -ENODEV: there is none. */
 int guest_node(const char *device, char *ret, size_t size);
@@ -98,6 +99,15 @@ void guest_close_handle(int fd, uint32_t handle);
 void guest_bo_free(struct guest_bo *bo);
 void guest_prep(const struct guest_bo *bo, uint32_t access);
 void guest_fini(const struct guest_bo *bo, uint32_t access);
+
+/* --- dma-bufs --- */
+
+int guest_export(int fd, uint32_t handle);
+int guest_try_import(int fd, int dma_buf, uint32_t *ret);
+uint8_t *guest_map_buf(int dma_buf, uint64_t size);
+void guest_unmap_buf(uint8_t *map);
+/* DMA_BUF_SYNC_... */
+void guest_sync_buf(int dma_buf, uint64_t flags);
 
 /* --- jobs --- */
 

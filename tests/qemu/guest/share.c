@@ -10,30 +10,6 @@
 
 #include "tests/qemu/guest/guest.h"
 
-static int export(int fd, uint32_t handle)
-{
-	struct drm_prime_handle args = { .handle = handle, .flags = O_RDWR | O_CLOEXEC };
-
-	check_int(guest_ioctl(fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &args), 0);
-	return args.fd;
-}
-
-static int try_import(int fd, int dma_buf, uint32_t *ret)
-{
-	struct drm_prime_handle args = { .fd = dma_buf };
-	int r = guest_ioctl(fd, DRM_IOCTL_PRIME_FD_TO_HANDLE, &args);
-
-	*ret = args.handle;
-	return r;
-}
-
-static void sync_buf(int dma_buf, uint64_t flags)
-{
-	struct dma_buf_sync args = { .flags = flags };
-
-	check_int(guest_ioctl(dma_buf, DMA_BUF_IOCTL_SYNC, &args), 0);
-}
-
 /* The golden job with its output in a buffer of somebody else. */
 static void run_into(int fd, uint32_t handle, struct guest_job *job)
 {
@@ -52,16 +28,16 @@ static void dma_bufs(void)
 	for (uint32_t flags = 0; flags <= DRM_TRIOVIT_BO_CACHED; flags++) {
 		struct guest_bo bo = guest_bo(other, 4096, flags);
 		struct drm_triovit_bo_info info = { 0 };
-		int dma_buf = export(other, bo.handle);
+		int dma_buf = guest_export(other, bo.handle);
 		struct guest_job job;
 		uint32_t handle;
 		uint8_t *map;
 
 		/* Back in the same file it is the same buffer, in another of the device another
 		 * handle of it. */
-		check_int(try_import(other, dma_buf, &handle), 0);
+		check_int(guest_try_import(other, dma_buf, &handle), 0);
 		check_int(handle, bo.handle);
-		check_int(try_import(fd, dma_buf, &handle), 0);
+		check_int(guest_try_import(fd, dma_buf, &handle), 0);
 		info.handle = handle;
 		check_int(guest_ioctl(fd, DRM_IOCTL_TRIOVIT_BO_INFO, &info), 0);
 		check_int(info.flags, flags);
@@ -70,17 +46,17 @@ static void dma_bufs(void)
 		check(map != MAP_FAILED);
 		guest_job(fd, "golden", 0, &job);
 		run_into(fd, handle, &job);
-		sync_buf(dma_buf, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ);
+		guest_sync_buf(dma_buf, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ);
 		check(tv_golden_digest(map + 64) == TV_GOLDEN_DIGEST);
-		sync_buf(dma_buf, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
+		guest_sync_buf(dma_buf, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
 		check(mmap(NULL, 8192, PROT_READ, MAP_SHARED, dma_buf, 0) == MAP_FAILED);
 		munmap(map, 4096);
 		guest_job_free(&job);
 		guest_close_handle(fd, handle);
 		close(dma_buf);
 	}
-	check_refused(try_import(fd, STDIN_FILENO, &(uint32_t){ 0 }), EINVAL);
-	check_refused(try_import(fd, -1, &(uint32_t){ 0 }), EBADF);
+	check_refused(guest_try_import(fd, STDIN_FILENO, &(uint32_t){ 0 }), EINVAL);
+	check_refused(guest_try_import(fd, -1, &(uint32_t){ 0 }), EBADF);
 	close(other);
 	close(fd);
 }
@@ -95,8 +71,8 @@ static void second_device(void)
 
 	check(second >= 0);
 	bo = guest_bo(second, 4096, DRM_TRIOVIT_BO_CACHED);
-	dma_buf = export(second, bo.handle);
-	check_int(try_import(fd, dma_buf, &handle), 0);
+	dma_buf = guest_export(second, bo.handle);
+	check_int(guest_try_import(fd, dma_buf, &handle), 0);
 	info.handle = handle;
 	check_int(guest_ioctl(fd, DRM_IOCTL_TRIOVIT_BO_INFO, &info), 0);
 	check_int(info.flags, DRM_TRIOVIT_BO_IMPORTED);
@@ -127,10 +103,10 @@ static void vgem(void)
 	/* Ours there. */
 	bo = guest_bo(fd, 4096, 0);
 	bo.map[5] = 0x42;
-	dma_buf = export(fd, bo.handle);
-	check_int(try_import(vgem, dma_buf, &handle), 0);
+	dma_buf = guest_export(fd, bo.handle);
+	check_int(guest_try_import(vgem, dma_buf, &handle), 0);
 	close(dma_buf);
-	dma_buf = export(vgem, handle);
+	dma_buf = guest_export(vgem, handle);
 	map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, dma_buf, 0);
 	check(map != MAP_FAILED);
 	check_int(map[5], 0x42);
@@ -138,9 +114,9 @@ static void vgem(void)
 	close(dma_buf);
 	/* Theirs here: its pages lie about. */
 	check_int(guest_ioctl(vgem, DRM_IOCTL_MODE_CREATE_DUMB, &dumb), 0);
-	dma_buf = export(vgem, dumb.handle);
+	dma_buf = guest_export(vgem, dumb.handle);
 	guest_write("/sys/module/drm/parameters/debug", "2");
-	check_refused(try_import(fd, dma_buf, &handle), EINVAL);
+	check_refused(guest_try_import(fd, dma_buf, &handle), EINVAL);
 	guest_write("/sys/module/drm/parameters/debug", "0");
 	close(dma_buf);
 	close(vgem);
@@ -211,8 +187,6 @@ static void threads(void)
 	close(shared);
 }
 
-#define HANG_MS "/sys/module/triovit/parameters/hang_ms"
-
 /* Nothing ends while the accelerator hangs; unbinding ends it all. */
 static void full(void)
 {
@@ -223,7 +197,7 @@ static void full(void)
 
 	guest_job(fd, "golden", 0, &job);
 	check_int(guest_wait(fd, guest_submit(fd, &job)).status, 0);
-	guest_write(HANG_MS, "60000");
+	guest_write(GUEST_HANG_MS, "60000");
 	guest_ask("hang");
 	while (!r && count < 1000) {
 		r = guest_try_submit(fd, &job, &number);
@@ -231,7 +205,7 @@ static void full(void)
 	}
 	guest_write(GUEST_DRIVER "/unbind", GUEST_FIRST);
 	guest_write(GUEST_DRIVER "/bind", GUEST_FIRST);
-	guest_write(HANG_MS, "1000");
+	guest_write(GUEST_HANG_MS, "1000");
 	check_int(r, -EAGAIN);
 	check_int(count, 256);
 	close(fd);
