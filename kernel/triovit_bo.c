@@ -66,9 +66,10 @@ static void tv_sync(struct tv_bo *bo, bool for_cpu)
 {
 	struct drm_gem_object *obj = &bo->base.base;
 	struct device *dev = obj->dev->dev;
+	bool needed = bo->cached && dma_need_sync(dev, bo->base.dma_addr);
 
-	trace_triovit_sync(obj, for_cpu, bo->cached);
-	if (!bo->cached)
+	trace_triovit_sync(obj, for_cpu, needed);
+	if (!needed)
 		return;
 	if (for_cpu)
 		dma_sync_single_for_cpu(dev, bo->base.dma_addr, obj->size, DMA_BIDIRECTIONAL);

@@ -9,21 +9,22 @@
 
 struct drm_gem_object;
 
+/* The processor or the accelerator takes its turn; whether caches had to be looked after. */
 TRACE_EVENT(triovit_sync,
-	TP_PROTO(const struct drm_gem_object *obj, bool for_cpu, bool cached),
-	TP_ARGS(obj, for_cpu, cached),
+	TP_PROTO(const struct drm_gem_object *obj, bool for_cpu, bool synced),
+	TP_ARGS(obj, for_cpu, synced),
 	TP_STRUCT__entry(
 		__field(const void *, obj)
 		__field(bool, for_cpu)
-		__field(bool, cached)
+		__field(bool, synced)
 	),
 	TP_fast_assign(
 		__entry->obj = obj;
 		__entry->for_cpu = for_cpu;
-		__entry->cached = cached;
+		__entry->synced = synced;
 	),
-	TP_printk("obj=%p for=%s cached=%d", __entry->obj,
-		  __entry->for_cpu ? "cpu" : "device", __entry->cached)
+	TP_printk("obj=%p for=%s synced=%d", __entry->obj,
+		  __entry->for_cpu ? "cpu" : "device", __entry->synced)
 );
 
 DECLARE_EVENT_CLASS(triovit_job,

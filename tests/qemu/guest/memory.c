@@ -9,9 +9,10 @@
 
 static void params(void)
 {
+	int fd = guest_open(), second = guest_try_open(GUEST_SECOND);
 	struct drm_triovit_get_param args;
-	int fd = guest_open();
 
+	check(second >= 0);
 	check_int(guest_param(fd, DRM_TRIOVIT_PARAM_CONTRACT), TV_CONTRACT_VERSION);
 	check_int(guest_param(fd, DRM_TRIOVIT_PARAM_TARGET), TV_TARGET_ZCU102);
 	check_int(guest_param(fd, DRM_TRIOVIT_PARAM_GROUPS), 16);
@@ -23,6 +24,7 @@ static void params(void)
 	      guest_param(fd, DRM_TRIOVIT_PARAM_MEMORY));
 	check_int(guest_param(fd, DRM_TRIOVIT_PARAM_RECORDS), 256);
 	check_int(guest_param(fd, DRM_TRIOVIT_PARAM_COHERENT), 0);
+	check_int(guest_param(second, DRM_TRIOVIT_PARAM_COHERENT), 1);
 	args = (struct drm_triovit_get_param){ .param = 11 };
 	check_refused(guest_ioctl(fd, DRM_IOCTL_TRIOVIT_GET_PARAM, &args), EINVAL);
 	args = (struct drm_triovit_get_param){ .pad = 1 };
@@ -30,6 +32,7 @@ static void params(void)
 	args = (struct drm_triovit_get_param){ .value = 1 };
 	check_refused(guest_ioctl(fd, DRM_IOCTL_TRIOVIT_GET_PARAM, &args), EINVAL);
 	check_refused(guest_ioctl(fd, DRM_IOCTL_TRIOVIT_GET_PARAM, NULL), EFAULT);
+	close(second);
 	close(fd);
 }
 

@@ -165,14 +165,13 @@ static unsigned int count(const char *text, const char *what)
 	return n;
 }
 
-static void traces(void)
+/* What the trace has of four jobs, through a cached buffer. */
+static const char *trace_jobs(const char *device)
 {
-	int fd = guest_open();
+	int fd = guest_try_open(device);
 	struct guest_job job;
-	const char *trace;
 
-	if (access(TRACING "events/triovit/enable", W_OK))
-		guest_skip("no tracing");
+	check(fd >= 0);
 	guest_job(fd, "golden", DRM_TRIOVIT_BO_CACHED, &job);
 	guest_write(TRACING "trace", "");
 	guest_write(TRACING "events/triovit/enable", "1");
@@ -183,14 +182,37 @@ static void traces(void)
 		check(guest_golden(&job));
 	}
 	guest_write(TRACING "events/triovit/enable", "0");
-	trace = guest_read(TRACING "trace");
+	guest_job_free(&job);
+	close(fd);
+	return guest_read(TRACING "trace");
+}
+
+static void traces(void)
+{
+	const char *trace;
+
+	if (access(TRACING "events/triovit/enable", W_OK))
+		guest_skip("no tracing");
+	trace = trace_jobs(GUEST_FIRST);
 	check_int(count(trace, "triovit_submit:"), 4);
 	check_int(count(trace, "triovit_start:"), 4);
 	check_int(count(trace, "triovit_end:"), 4);
 	/* Before and after the input was written, before and after the output was read. */
-	check_int(count(trace, "for=cpu cached=1"), 8);
-	check_int(count(trace, "for=device cached=1"), 8);
-	close(fd);
+	check_int(count(trace, "for=cpu synced=1"), 8);
+	check_int(count(trace, "for=device synced=1"), 8);
+}
+
+static void coherent(void)
+{
+	const char *trace;
+
+	if (access(TRACING "events/triovit/enable", W_OK))
+		guest_skip("no tracing");
+	trace = trace_jobs(GUEST_SECOND);
+	check_int(count(trace, "triovit_end:"), 4);
+	check_int(count(trace, "for=cpu synced=0"), 8);
+	check_int(count(trace, "for=device synced=0"), 8);
+	check_int(count(trace, "synced=1"), 0);
 }
 
 static void usage(void)
@@ -216,6 +238,7 @@ const struct guest_test guest_trouble_tests[] = {
 	{ "interrupts for nothing", spurious_interrupts },
 	{ "a device coredump of a job with a fault", dumps },
 	{ "trace events: jobs, and cache syncs for each", traces },
+	{ "no cache syncs where the accelerator sees the caches", coherent },
 	{ "usage in fdinfo", usage },
 	{ NULL, NULL },
 };
