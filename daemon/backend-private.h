@@ -15,6 +15,7 @@ struct tv_buffer {
 	uint32_t rights;
 	const struct tv_backend_ops *ops; /* of devices that can reach it */
 	struct tv_memory memory;
+	uint64_t constant; /* software: not 0 where nobody can write it; no other buffer's */
 	void *handles; /* the kind's own, by which devices know it; or NULL */
 };
 

@@ -131,28 +131,43 @@ static uint64_t segment_address(const struct tv_backend_segment *segment)
 }
 
 /* There is no memory but what was given to the jobs that the device has. */
-static uint32_t host_map(void *host, uint64_t address, uint32_t size, uint32_t rights,
-			 uint8_t **ret)
+static const struct tv_backend_segment *find_segment(const struct software *s, uint64_t address,
+						     uint32_t size, uint32_t rights)
 {
-	const struct software *s = host;
-
 	for (unsigned int i = 0; i < s->held.count; i++)
 		for (unsigned int j = 0; j < TV_SEGMENT_COUNT; j++) {
 			const struct tv_backend_segment *segment =
 				&s->held.slots[i]->job.segment[j];
 
-			if (!segment->buffer || rights & ~segment->rights ||
-			    segment_address(segment) != address || segment->size < size)
-				continue;
-			*ret = tv_buffer_data(segment->buffer) + segment->offset;
-			return size;
+			if (segment->buffer && !(rights & ~segment->rights) &&
+			    segment_address(segment) == address && segment->size >= size)
+				return segment;
 		}
-	return 0;
+	return NULL;
+}
+
+static uint32_t host_map(void *host, uint64_t address, uint32_t size, uint32_t rights,
+			 uint8_t **ret)
+{
+	const struct tv_backend_segment *segment = find_segment(host, address, size, rights);
+
+	if (!segment)
+		return 0;
+	*ret = tv_buffer_data(segment->buffer) + segment->offset;
+	return size;
 }
 
 /* Buffers are held until their job's result. */
 static void host_unmap(void *host, uint8_t *data, uint32_t size, uint32_t rights)
 {
+}
+
+static uint64_t host_constant(void *host, uint64_t address, uint32_t size)
+{
+	const struct tv_backend_segment *segment =
+		find_segment(host, address, size, TV_SEGMENT_READ);
+
+	return segment ? segment->buffer->constant : 0;
 }
 
 /* The thread looks for records by itself. */
@@ -186,6 +201,7 @@ static const struct tv_device_host device_host = {
 	.write = host_write,
 	.map = host_map,
 	.unmap = host_unmap,
+	.constant = host_constant,
 	.interrupt = host_interrupt,
 	.clock = host_clock,
 	.start = host_start,
@@ -356,8 +372,13 @@ static int software_buffer_new(struct tv_backend *backend, size_t size, struct t
 static int software_buffer_import(struct tv_backend *backend, int fd, size_t size,
 				  struct tv_buffer *buffer, struct tv_error *error)
 {
-	return tv_memory_import(fd, size, buffer->rights & TV_SEGMENT_WRITE, &buffer->memory,
-				error);
+	static atomic_uint_least64_t last;
+	int r = tv_memory_import(fd, size, buffer->rights & TV_SEGMENT_WRITE, &buffer->memory,
+				 error);
+
+	if (r >= 0 && tv_memory_sealed(buffer->memory.fd, TV_SEALS_FROZEN))
+		buffer->constant = atomic_fetch_add(&last, 1) + 1;
+	return r;
 }
 
 static int software_submit(struct tv_backend *backend, struct tv_backend_slot *slot)

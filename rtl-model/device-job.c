@@ -75,6 +75,23 @@ static void unmap_segments(const struct tv_device_core *core, struct tv_device_j
 	}
 }
 
+/* Of program and weights, all of which are there. */
+static void find_constants(const struct tv_device_core *core, struct tv_device_job *job)
+{
+	for (unsigned int i = TV_SEGMENT_PROGRAM; i <= TV_SEGMENT_WEIGHTS; i++) {
+		const struct tv_segment_view *view = &job->work.job.segments[i];
+		const struct tv_segment *segment = &job->descriptor.segment[i];
+
+		if (core->host->constant && view->data && !view->missing)
+			job->work.constant[i] = (struct tv_device_constant){
+				.number = core->host->constant(core->userdata, segment->base,
+							       segment->size),
+				.data = view->data,
+				.size = view->size,
+			};
+	}
+}
+
 static int time_job(const struct tv_device_core *core, struct tv_device_job *job, bool warm)
 {
 	return tv_device_time(core->times, &core->target, warm ? core->previous : NULL,
@@ -106,6 +123,7 @@ static int prepare(const struct tv_device_core *core, struct tv_device_job *job,
 	int r;
 
 	map_segments(core, job);
+	find_constants(core, job);
 	r = tv_program_decode(&core->target, work->job.segments, 0, &work->program, &error);
 	if (r < 0)
 		return r;
@@ -139,6 +157,7 @@ void tv_device_job_begin(const struct tv_device_core *core, struct tv_device_job
 	*job = (struct tv_device_job){
 		.work = {
 			.machine = core->machine,
+			.prepared = core->prepared,
 			.cycle = core->host->cycle ? &core->target : NULL,
 			.record = {
 				.fault = TV_FAULT_BAD_JOB,
@@ -175,6 +194,8 @@ static int compute(struct tv_device_work *work, struct tv_error *error)
 	if (work->cycle)
 		return tv_cycle_execute(&how, &work->job, work->program, &work->record, &time,
 					error);
+	work->job.prepared = tv_device_prepare(work->prepared, work->constant, work->program,
+					       &work->job.segments[TV_SEGMENT_WEIGHTS]);
 	return tv_functional_execute(work->machine, &work->job, work->program, &work->record,
 				     error);
 }

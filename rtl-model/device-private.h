@@ -9,8 +9,17 @@
 #include "rtl-model/cycle.h"
 #include "rtl-model/device.h"
 
+/* Memory of a job that never changes, as the host knows it; number 0: it may change. */
+struct tv_device_constant {
+	uint64_t number;
+	const uint8_t *data;
+	uint32_t size;
+};
+
 struct tv_device_work {
 	struct tv_functional *machine;
+	struct tv_device_prepared *prepared; /* the device's */
+	struct tv_device_constant constant[2]; /* of program and weights */
 	const struct tv_target *cycle; /* by the cycle model instead, of that target; or NULL */
 	struct tv_job job;
 	struct tv_program *program; /* NULL: the job was refused before it was looked at */
@@ -49,6 +58,7 @@ struct tv_device_core {
 	unsigned int address_bits;
 	struct tv_functional *machine;
 	struct tv_device_times *times;
+	struct tv_device_prepared *prepared;
 	struct tv_program *previous; /* of the job that ended last; NULL: it had none */
 };
 
@@ -63,10 +73,18 @@ int tv_device_time(struct tv_device_times *times, const struct tv_target *target
 		   const struct tv_program *previous, const struct tv_program *program,
 		   struct tv_cycle_job *ret, uint64_t *ret_finish);
 
+struct tv_device_prepared *tv_device_prepared_new(void);
+void tv_device_prepared_free(struct tv_device_prepared *all);
+/* For a job with such program and weights, until the next call; NULL: it does without. */
+const struct tv_prepared *tv_device_prepare(struct tv_device_prepared *all,
+					    const struct tv_device_constant memory[2],
+					    const struct tv_program *program,
+					    const struct tv_segment_view *weights);
+
 /*
  * Takes a job in: checks it, maps its memory, knows its time and has it computed. bytes is the
- * descriptor; warm: it was fetched while the job before it ran. Cannot fail: what is wrong with the job is its
- * outcome, and so is a host without memory (TV_FAULT_BUS of no segment).
+ * descriptor; warm: it was fetched while the job before it ran. Cannot fail: what is wrong with the
+ * job is its outcome, and so is a host without memory (TV_FAULT_BUS of no segment).
  */
 void tv_device_job_begin(const struct tv_device_core *core, struct tv_device_job *job,
 			 const uint8_t *bytes, uint64_t start, bool warm, uint32_t watchdog);

@@ -65,7 +65,8 @@ int tv_device_new(const struct tv_target *target, unsigned int address_bits,
 		.address_bits = address_bits,
 	};
 	device->core.times = tv_device_times_new();
-	if (!device->core.times)
+	device->core.prepared = tv_device_prepared_new();
+	if (!device->core.times || !device->core.prepared)
 		return tv_error_oom(error);
 	r = tv_functional_new(target, &device->core.machine, error);
 	if (r < 0)
@@ -82,6 +83,7 @@ void tv_device_free(struct tv_device *device)
 		tv_device_job_drop(&device->core, &device->job);
 	tv_functional_free(device->core.machine);
 	tv_device_times_free(device->core.times);
+	tv_device_prepared_free(device->core.prepared);
 	tv_program_free(device->core.previous);
 	free(device);
 }

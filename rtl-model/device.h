@@ -28,6 +28,10 @@ struct tv_device_host {
 	uint32_t (*map)(void *host, uint64_t address, uint32_t size, uint32_t rights,
 			uint8_t **ret);
 	void (*unmap)(void *host, uint8_t *data, uint32_t size, uint32_t rights);
+	/* Optional: the number of memory that can be mapped there and whose bytes never change,
+	 * which no other memory ever has: what was made of them for one job is good for the next.
+	 * 0: they may change. */
+	uint64_t (*constant)(void *host, uint64_t address, uint32_t size);
 	/* The line has changed. */
 	void (*interrupt)(void *host, bool level);
 	/* Cycles since power-on; never goes back. */

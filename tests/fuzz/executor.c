@@ -8,6 +8,7 @@
 #include "tests/fuzz/executor.h"
 
 #include "rtl-model/cycle.h"
+#include "rtl-model/kernels.h"
 #include "tests/unit/functional-naive.h"
 #include "tests/unit/functional-random.h"
 
@@ -121,7 +122,20 @@ static void run_cycles(const struct input *input, const struct tv_job *job, stru
 	REQUIRE(tv_cycle_execute(&how, job, program, ret, &time, NULL) == 0);
 }
 
-/* inverted: what can only be written holds something else before. */
+static void run_prepared(const struct input *input, struct tv_functional *machine,
+			 struct tv_job *job, struct tv_record *ret)
+{
+	_cleanup_(tv_prepared_unrefp) struct tv_prepared *prepared = NULL;
+	_cleanup_(tv_program_freep) struct tv_program *program = NULL;
+
+	REQUIRE(tv_program_decode(input->target, job->segments, job->budget, &program, NULL) == 0);
+	REQUIRE(tv_prepared_new(tv_kernels_get(0), program, &job->segments[TV_SEGMENT_WEIGHTS],
+				1 << 20, &prepared, NULL) == 0);
+	job->prepared = prepared;
+	REQUIRE(tv_functional_execute(machine, job, program, ret, NULL) == 0);
+}
+
+/* inverted: what can only be written holds something else before, and weights are prepared. */
 static void run_job(const struct input *input, bool inverted, bool cycles, struct run *ret)
 {
 	struct tv_job job = {
@@ -154,7 +168,10 @@ static void run_job(const struct input *input, bool inverted, bool cycles, struc
 		return;
 	}
 	REQUIRE(tv_functional_new(input->target, &machine, NULL) == 0);
-	REQUIRE(tv_functional_run(machine, &job, &ret->record, NULL) == 0);
+	if (inverted)
+		run_prepared(input, machine, &job, &ret->record);
+	else
+		REQUIRE(tv_functional_run(machine, &job, &ret->record, NULL) == 0);
 }
 
 static void run_done(struct run *run)

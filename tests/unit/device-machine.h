@@ -29,6 +29,7 @@ struct region {
 	size_t size;
 	uint8_t *data;
 	uint32_t rights; /* of the device */
+	uint64_t constant; /* see struct tv_device_host */
 	unsigned int mapped; /* times */
 };
 
@@ -95,6 +96,11 @@ static uint32_t machine_map(void *host, uint64_t address, uint32_t size, uint32_
 	return size;
 }
 
+static uint64_t machine_constant(void *host, uint64_t address, uint32_t size)
+{
+	return machine_region(host, address)->constant;
+}
+
 static void machine_unmap(void *host, uint8_t *data, uint32_t size, uint32_t rights)
 {
 	struct machine *m = host;
@@ -157,6 +163,7 @@ static const struct tv_device_host machine_host = {
 	.write = machine_write,
 	.map = machine_map,
 	.unmap = machine_unmap,
+	.constant = machine_constant,
 	.interrupt = machine_interrupt,
 	.clock = machine_clock,
 	.start = machine_start,

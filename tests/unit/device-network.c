@@ -114,6 +114,73 @@ START_TEST(networks)
 }
 END_TEST
 
+/* Inverts the records of a program's first stages. */
+static void spoil(const struct tv_package_program *program, uint8_t *weights)
+{
+	for (uint32_t i = 0; i < program->header.commands; i++) {
+		struct tv_command command;
+		uint64_t size;
+
+		tv_decode_command(program->program + TV_PROGRAM_HEADER_SIZE + i * TV_COMMAND_SIZE,
+				  &command);
+		if (command.weights.segment != TV_SEGMENT_WEIGHTS)
+			continue;
+		size = tv_weights_layout(&command).weights[0];
+		for (uint64_t j = 0; j < size; j++)
+			weights[command.weights.offset + j] ^= 0xff;
+	}
+}
+
+static struct tv_completion run_again(struct machine *m, const struct tv_descriptor *job,
+				      uint64_t constant)
+{
+	struct tv_completion record;
+
+	for (unsigned int i = TV_SEGMENT_PROGRAM; i <= TV_SEGMENT_WEIGHTS; i++)
+		machine_region(m, job->segment[i].base)->constant = constant;
+	memset(machine_bytes(m, job, TV_SEGMENT_OUTPUT), 0, job->segment[TV_SEGMENT_OUTPUT].size);
+	machine_submit(m, job);
+	machine_run(m);
+	ck_assert(tv_driver_take(m->driver, &record));
+	return record;
+}
+
+/* Memory that does not change is read once; another number is other memory. */
+START_TEST(constant_memory)
+{
+	static const struct package_of of = { "zcu102", 1 };
+	_cleanup_(tv_package_freep) struct tv_package *package =
+		package_make(&package_small, 32, &of, 1);
+	const struct tv_package_program *program = &package->programs[0];
+	uint8_t *output, expected[64];
+	struct tv_descriptor job;
+	size_t size = program->header.segment[TV_SEGMENT_OUTPUT];
+	struct machine m;
+
+	ck_assert_uint_le(size, sizeof(expected));
+	machine_begin(&m, tv_target_by_name("zcu102"));
+	job = machine_program(&m, program);
+	output = machine_bytes(&m, &job, TV_SEGMENT_OUTPUT);
+	ck_assert(!run_again(&m, &job, 7).fault);
+	memcpy(expected, output, size);
+	if (!m.host.cycle)
+		spoil(program, machine_bytes(&m, &job, TV_SEGMENT_WEIGHTS));
+	ck_assert(!run_again(&m, &job, 7).fault);
+	ck_assert_mem_eq(output, expected, size);
+	if (!m.host.cycle)
+		ck_assert(run_again(&m, &job, 8).fault);
+	if (!m.host.cycle)
+		ck_assert(run_again(&m, &job, 0).fault);
+	/* Those that are kept have their places. */
+	ck_assert(!run_again(&m, &job, 7).fault);
+	/* One of memory that others have pushed out. */
+	for (uint64_t number = 10; number < 14; number++)
+		run_again(&m, &job, number);
+	ck_assert_int_eq(!run_again(&m, &job, 7).fault, m.host.cycle);
+	machine_end(&m);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("device-network");
@@ -121,6 +188,7 @@ static Suite *suite(void)
 
 	tcase_set_timeout(t, 300);
 	tcase_add_loop_test(t, networks, 0, sizeof(cases) / sizeof(*cases));
+	tcase_add_test(t, constant_memory);
 	suite_add_tcase(s, t);
 	return s;
 }
