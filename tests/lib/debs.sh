@@ -17,7 +17,9 @@ build_debs() { # ARCH FOLDER
 	rm -rf "$folder" && mkdir -p "$folder/source" &&
 		tar -C "$top" -c --exclude-vcs --exclude='./build*' --exclude=./tests . |
 		tar -C "$folder/source" -x || return
-	local -x DEB_BUILD_OPTIONS="nocheck noautodbgsym" PATH=/usr/lib/ccache:$PATH
+	# debhelper builds with a home of its own.
+	local -x DEB_BUILD_OPTIONS="nocheck noautodbgsym" CCACHE_DIR
+	CCACHE_DIR=$(ccache -k cache_dir)
 	if [ -n "$triplet" ]; then
 		# shellcheck disable=SC2086 # a list of names
 		sysroot=$(sysroot_path "$arch" ${packages[foreign]})
