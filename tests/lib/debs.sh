@@ -4,7 +4,7 @@
 
 debs_key() { # ARCH
 	{
-		machine_file "$1"
+		machine_file "$1" && guest_path
 		tar -C "$top" -c --sort=name --mtime=@0 --owner=0 --group=0 --exclude-vcs --exclude='./build*' \
 			--exclude=./tests .
 	} | sha256sum
@@ -26,9 +26,11 @@ build_debs() { # ARCH FOLDER
 		machine_file "$arch" >"$folder/machine.ini"
 		local -x DH_MESON_CROSS_FILE=$folder/machine.ini DPKG_ADMINDIR=$sysroot/var/lib/dpkg \
 			SHLIBDEPS="-l$sysroot/lib/$triplet:$sysroot/usr/lib/$triplet"
-		options+=(-B -a "$arch" -Pcross,nocheck)
+		options+=(-B -a "$arch" "-Pcross,nocheck")
 	else
-		options+=(-b)
+		options+=(-b "-Ppkg.triovit.qemu,nocheck")
+		local -x QEMU_HEADERS
+		QEMU_HEADERS=$(guest_path)/qemu
 	fi
 	(cd "$folder/source" && limit 900 dpkg-buildpackage "${options[@]}")
 }
@@ -39,6 +41,8 @@ make_debs() {
 	if [ -n "${lane_triplets[$arch]:-}" ]; then
 		# shellcheck disable=SC2086 # a list of names
 		make_sysroot "$arch" "${lane_triplets[$arch]}" ${packages[foreign]} || return
+	else
+		make_guest || return
 	fi
 	key=$(debs_key "$arch")
 	[ "$key" != "$(cat "$folder/key" 2>/dev/null)" ] || return 0

@@ -61,7 +61,8 @@ configure_lane() {
 	clang) how=(--native-file "$file" "-Db_sanitize=address,undefined" -Dfuzz=true) ;;
 	arm64 | armhf) how=(--cross-file "$file") ;;
 	demo) how=(--native-file "$file" -Dtests=false) ;;
-	guest) how=(--native-file "$file" -Dtests=false "-Dguest=$(guest_path)"
+	guest) how=(--native-file "$file" -Dtests=false "-Dqemu_headers=$(guest_path)/qemu"
+		"-Dguest=$(guest_path)"
 		"-Dguest_libraries=$(sysroot_path arm64 ${packages[foreign]})") ;;
 	*) how=(--native-file "$file") ;;
 	esac
