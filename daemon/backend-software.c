@@ -32,7 +32,6 @@ struct software {
 	pthread_cond_t wanted;
 	bool stop;
 	struct list waiting, finished;
-	struct tv_device_work *computing; /* what the thread computes now, or NULL */
 	/* The rest is the thread's. */
 	struct tv_device *device;
 	struct tv_driver *driver;
@@ -89,15 +88,7 @@ static void compute(struct software *s)
 	s->work = NULL;
 	if (!s->held.slots[0]->result.begin)
 		s->held.slots[0]->result.begin = host_time();
-	pthread_mutex_lock(&s->lock);
-	s->computing = work;
-	if (s->stop)
-		tv_device_work_cancel(work);
-	pthread_mutex_unlock(&s->lock);
 	tv_device_work_run(work);
-	pthread_mutex_lock(&s->lock);
-	s->computing = NULL;
-	pthread_mutex_unlock(&s->lock);
 }
 
 /* --- the device's host ---------------------------------------------------------------------- */
@@ -435,8 +426,7 @@ static void software_unplug(struct tv_backend *backend)
 
 	pthread_mutex_lock(&s->lock);
 	s->stop = true;
-	if (s->computing)
-		tv_device_work_cancel(s->computing);
+	tv_device_cancel(s->device);
 	pthread_cond_signal(&s->wanted);
 	pthread_mutex_unlock(&s->lock);
 }

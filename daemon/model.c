@@ -331,9 +331,9 @@ int tv_model_cycles(const struct tv_model *model, size_t index, const struct tv_
 				    program->end.why);
 	timed = (struct tv_cycle_program){ program->header.onchip, program->commands,
 					   program->count };
-	r = tv_cycle_of_job(target, NULL, &timed, &idle, NULL, error);
+	r = tv_cycle_of_job(target, NULL, &timed, NULL, &idle, NULL, error);
 	if (r >= 0)
-		r = tv_cycle_of_job(target, &timed, &timed, &follows, NULL, error);
+		r = tv_cycle_of_job(target, &timed, &timed, NULL, &follows, NULL, error);
 	if (r < 0)
 		return r;
 	*ret = (struct tv_model_cycles){ .idle = idle.end, .follows = follows.end };

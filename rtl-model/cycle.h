@@ -70,6 +70,7 @@ struct tv_cycle_options {
 	uint64_t edges;
 	void (*observer)(const struct tv_cycle_event *event, void *userdata); /* may be NULL */
 	void *userdata;
+	const atomic_bool *cancel; /* as a tv_job's */
 };
 
 /* Enough for what a compiler makes, and a bound to what others may cost. */
@@ -83,18 +84,19 @@ struct tv_cycle_program {
 };
 
 /* Time alone, of jobs that are queued from the beginning. ret_jobs[i] of each job; ret_commands[i]
- * of each command of the last one, or NULL. -ENOMEM. */
+ * of each command of the last one, or NULL. -ENOMEM, -ECANCELED. */
 int tv_cycle_time(const struct tv_cycle_options *options,
 		  const struct tv_cycle_program *const *programs, unsigned int jobs,
 		  struct tv_cycle_job *ret_jobs, struct tv_cycle_command *ret_commands,
 		  struct tv_error *error);
 
 /* What a device states, at full bandwidth: a job that finds it idle (previous NULL), or one that
- * was fetched while a job of that program ran. *ret begins at 0; ret_commands, whose cycles are
- * then those of the job, may be NULL. */
+ * was fetched while a job of that program ran. cancel: as a tv_job's. *ret begins at 0;
+ * ret_commands, whose cycles are then those of the job, may be NULL. */
 int tv_cycle_of_job(const struct tv_target *target, const struct tv_cycle_program *previous,
-		    const struct tv_cycle_program *program, struct tv_cycle_job *ret,
-		    struct tv_cycle_command *ret_commands, struct tv_error *error);
+		    const struct tv_cycle_program *program, const atomic_bool *cancel,
+		    struct tv_cycle_job *ret, struct tv_cycle_command *ret_commands,
+		    struct tv_error *error);
 
 /* A program of that many images, with jobs always queued. */
 struct tv_cycle_profile {
@@ -111,7 +113,7 @@ int tv_cycle_profile(const struct tv_cycle_options *options, const struct tv_cyc
 		     struct tv_cycle_command *ret_commands, struct tv_error *error);
 
 /* One job with its data: *ret as tv_functional_execute() says, *ret_job as tv_cycle_time(). The
- * job's observer is not called. options->edges is not looked at. */
+ * job's observer is not called. options->edges and cancel are not looked at. */
 int tv_cycle_execute(const struct tv_cycle_options *options, const struct tv_job *job,
 		     const struct tv_program *program, struct tv_record *ret,
 		     struct tv_cycle_job *ret_job, struct tv_error *error);

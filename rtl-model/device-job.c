@@ -95,7 +95,7 @@ static void find_constants(const struct tv_device_core *core, struct tv_device_j
 static int time_job(const struct tv_device_core *core, struct tv_device_job *job, bool warm)
 {
 	return tv_device_time(core->times, &core->target, warm ? core->previous : NULL,
-			      job->work.program, &job->time, job->finish);
+			      job->work.program, &core->cancel, &job->time, job->finish);
 }
 
 /* The watchdog bites during the first command that would end too late. */
@@ -168,7 +168,7 @@ void tv_device_job_begin(const struct tv_device_core *core, struct tv_device_job
 		.start = start,
 		.time.end = TV_DEVICE_REFUSAL,
 	};
-	work->job.cancel = &work->cancel;
+	work->job.cancel = &core->cancel;
 	reserved = tv_decode_descriptor(bytes, &job->descriptor);
 	why = reserved ? "reserved bytes of the descriptor are not zero" :
 			 check_descriptor(&job->descriptor, core->address_bits);
@@ -207,11 +207,6 @@ void tv_device_work_run(struct tv_device_work *work)
 	/* Nobody reads the record of a job that was cancelled. */
 	if (compute(work, &error) < 0)
 		work->record = no_memory();
-}
-
-void tv_device_work_cancel(struct tv_device_work *work)
-{
-	atomic_store_explicit(&work->cancel, true, memory_order_relaxed);
 }
 
 static void join(const struct tv_device_core *core, struct tv_device_job *job)
@@ -267,7 +262,7 @@ void tv_device_job_end(struct tv_device_core *core, struct tv_device_job *job,
 
 void tv_device_job_drop(struct tv_device_core *core, struct tv_device_job *job)
 {
-	tv_device_work_cancel(&job->work);
+	atomic_store_explicit(&core->cancel, true, memory_order_relaxed);
 	join(core, job);
 	job_done(core, job);
 }

@@ -23,7 +23,6 @@ struct tv_device_work {
 	const struct tv_target *cycle; /* by the cycle model instead, of that target; or NULL */
 	struct tv_job job;
 	struct tv_program *program; /* NULL: the job was refused before it was looked at */
-	atomic_bool cancel;
 	struct tv_record record; /* the outcome of tv_device_work_run() */
 };
 
@@ -52,6 +51,7 @@ static inline bool tv_range_beyond(uint64_t base, uint64_t size, unsigned int ad
 
 /* What a job needs of its device. */
 struct tv_device_core {
+	atomic_bool cancel; /* whatever is computed, until a reset */
 	const struct tv_device_host *host;
 	void *userdata;
 	struct tv_target target;
@@ -68,10 +68,10 @@ struct tv_device_core {
 struct tv_device_times *tv_device_times_new(void);
 void tv_device_times_free(struct tv_device_times *times);
 /* A program's time behind another (NULL: behind none), the same in every run. ret_finish[i]: cycles
- * from its start to command i's end. -ENOMEM. */
+ * from its start to command i's end. -ENOMEM, -ECANCELED. */
 int tv_device_time(struct tv_device_times *times, const struct tv_target *target,
 		   const struct tv_program *previous, const struct tv_program *program,
-		   struct tv_cycle_job *ret, uint64_t *ret_finish);
+		   const atomic_bool *cancel, struct tv_cycle_job *ret, uint64_t *ret_finish);
 
 struct tv_device_prepared *tv_device_prepared_new(void);
 void tv_device_prepared_free(struct tv_device_prepared *all);
@@ -91,7 +91,7 @@ void tv_device_job_begin(const struct tv_device_core *core, struct tv_device_job
 /* Waits for its computing and writes what became of it to *ret, all but index. */
 void tv_device_job_end(struct tv_device_core *core, struct tv_device_job *job,
 		       struct tv_completion *ret);
-/* Ends it at once, without an outcome. */
+/* Ends it at once, without an outcome, and leaves core->cancel set. */
 void tv_device_job_drop(struct tv_device_core *core, struct tv_device_job *job);
 /* Commands finished by then. */
 uint32_t tv_device_job_progress(const struct tv_device_job *job, uint64_t now);

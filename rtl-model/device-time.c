@@ -115,7 +115,7 @@ static struct tv_cycle_program timed(const struct tv_program *program)
 
 int tv_device_time(struct tv_device_times *times, const struct tv_target *target,
 		   const struct tv_program *previous, const struct tv_program *program,
-		   struct tv_cycle_job *ret, uint64_t *ret_finish)
+		   const atomic_bool *cancel, struct tv_cycle_job *ret, uint64_t *ret_finish)
 {
 	_cleanup_free_ struct tv_cycle_command *commands = NULL;
 	struct time *known = find(times, previous, program);
@@ -134,7 +134,7 @@ int tv_device_time(struct tv_device_times *times, const struct tv_target *target
 		return tv_error_oom(&error);
 	if (previous)
 		before = timed(previous);
-	r = tv_cycle_of_job(target, previous ? &before : NULL, &now, ret, commands, &error);
+	r = tv_cycle_of_job(target, previous ? &before : NULL, &now, cancel, ret, commands, &error);
 	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < program->count; i++)

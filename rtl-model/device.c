@@ -88,6 +88,11 @@ void tv_device_free(struct tv_device *device)
 	free(device);
 }
 
+void tv_device_cancel(struct tv_device *device)
+{
+	atomic_store_explicit(&device->core.cancel, true, memory_order_relaxed);
+}
+
 /* --- rings ---------------------------------------------------------------------------------- */
 
 static void halt(struct tv_device *device, enum tv_device_error error, const char *why)
@@ -297,6 +302,7 @@ static void reset(struct tv_device *device)
 {
 	if (device->state.running)
 		tv_device_job_drop(&device->core, &device->job);
+	atomic_store_explicit(&device->core.cancel, false, memory_order_relaxed);
 	device->state = (struct state){ .enabled = false };
 	device->resetting = true;
 	device->reset_end = now(device) + RESET_CYCLES;

@@ -3,8 +3,8 @@
  * The accelerator as a driver meets it: registers, rings, interrupt line, jobs that take their
  * time. docs/hardware.md says how it behaves. Its host (QEMU, the daemon's software device, a
  * test) gives it memory, a line and a clock, and calls in when registers are touched and when time
- * has gone by. Calls for one device come one after the other; only tv_device_work_run() may run
- * beside them.
+ * has gone by. Calls for one device come one after the other; only tv_device_work_run() and
+ * tv_device_cancel() may run beside them.
  */
 #ifndef TV_RTL_MODEL_DEVICE_H
 #define TV_RTL_MODEL_DEVICE_H
@@ -68,8 +68,8 @@ void tv_device_advance(struct tv_device *device);
 
 /* Computes the job; returns when it is done or was cancelled. Touches mapped segments only. */
 void tv_device_work_run(struct tv_device_work *work);
-/* Has that return soon, from any thread. The job then has no outcome: the device is to be reset
- * before the job's end. */
-void tv_device_work_cancel(struct tv_device_work *work);
+/* Has that return soon, and whichever call works out how long a job takes, from any thread. The job
+ * that runs then has no outcome: the device is to be reset, or freed, before its end. */
+void tv_device_cancel(struct tv_device *device);
 
 #endif

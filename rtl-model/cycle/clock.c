@@ -128,7 +128,7 @@ static void account(struct machine *m, uint64_t cycles)
 	uint64_t command = m->engines.second.command;
 	enum tv_cycle_stall why;
 
-	if (m->control.q.job == m->plan->job_count)
+	if (machine_done(m))
 		return;
 	job = &m->jobs[m->control.q.job];
 	for (unsigned int i = 0; i < SLOTS; i++) {
@@ -179,36 +179,71 @@ static void give_up(struct machine *m)
 	}
 }
 
-static int run(struct machine *m, const atomic_bool *cancel)
+void machine_reset(struct machine *m)
 {
-	uint64_t next, edges = 0;
+	const struct planned_job *last = &m->plan->jobs[m->plan->job_count - 1];
 
-	memory_begin(m);
+	*m = (struct machine){
+		.options = m->options,
+		.plan = m->plan,
+		.jobs = m->jobs,
+		.commands = m->commands,
+		.data = m->data,
+	};
+	memory_reset(m);
 	m->control.d.open = m->control.q.open = CYCLES_CLEAR;
 	for (unsigned int i = 0; i < SLOTS; i++)
 		m->engines.d.turn[i].command = m->engines.q.turn[i].command = NEVER;
-	while (m->control.q.job < m->plan->job_count) {
+	memset(m->jobs, 0, m->plan->job_count * sizeof(*m->jobs));
+	for (uint64_t i = 0; m->commands && i < last->end - last->first; i++)
+		m->commands[i] = (struct tv_cycle_command){ .begin = NEVER };
+	data_reset(m);
+}
+
+bool machine_done(const struct machine *m)
+{
+	return m->control.q.job == m->plan->job_count;
+}
+
+int machine_step(struct machine *m)
+{
+	uint64_t next;
+
+	m->moved = false;
+	evaluate(m);
+	edge(m);
+	next = next_cycle(m);
+	if (next == NEVER)
+		return -EDEADLK;
+	account(m, next - m->now);
+	m->now = next;
+	return 0;
+}
+
+static int run(struct machine *m)
+{
+	const atomic_bool *cancel = m->options->cancel;
+	uint64_t edges = 0;
+	int r;
+
+	machine_reset(m);
+	while (!machine_done(m)) {
 		if (cancel && atomic_load_explicit(cancel, memory_order_relaxed))
 			return -ECANCELED;
 		if (m->options->edges && edges++ == m->options->edges) {
 			give_up(m);
 			return 0;
 		}
-		m->moved = false;
-		evaluate(m);
-		edge(m);
-		next = next_cycle(m);
-		if (next == NEVER)
-			return -EDEADLK;
-		account(m, next - m->now);
-		m->now = next;
+		r = machine_step(m);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
 
 static int simulate(struct machine *m, struct plan *plan,
 		    const struct tv_cycle_program *const *programs, unsigned int jobs,
-		    const atomic_bool *cancel, struct tv_error *error)
+		    struct tv_error *error)
 {
 	int r;
 
@@ -221,7 +256,7 @@ static int simulate(struct machine *m, struct plan *plan,
 		if (r < 0)
 			return r;
 	}
-	r = run(m, cancel);
+	r = run(m);
 	if (r == -EDEADLK)
 		return tv_error_set(error, r, "cycle %" PRIu64 ": nothing moves any more", m->now);
 	return r;
@@ -252,9 +287,7 @@ int tv_cycle_time(const struct tv_cycle_options *options,
 
 	if (!times || !m)
 		return tv_error_oom(error);
-	for (uint32_t i = 0; ret_commands && i < programs[jobs - 1]->count; i++)
-		ret_commands[i] = (struct tv_cycle_command){ .begin = NEVER };
-	r = simulate(m, &plan, programs, jobs, NULL, error);
+	r = simulate(m, &plan, programs, jobs, error);
 	if (r < 0)
 		return r;
 	memcpy(ret_jobs, times, jobs * sizeof(*times));
@@ -275,6 +308,7 @@ int tv_cycle_execute(const struct tv_cycle_options *options, const struct tv_job
 		.every_cycle = options->every_cycle,
 		.observer = options->observer,
 		.userdata = options->userdata,
+		.cancel = job->cancel,
 	};
 	_cleanup_free_ struct machine *m = machine_new(&how, &time, NULL);
 	_cleanup_(plan_done) struct plan plan = { .count = 0 };
@@ -287,11 +321,9 @@ int tv_cycle_execute(const struct tv_cycle_options *options, const struct tv_job
 	if (r < 0)
 		return r;
 	m->data = data;
-	r = simulate(m, &plan, &only, 1, job->cancel, error);
+	r = simulate(m, &plan, &only, 1, error);
 	if (r >= 0)
 		r = data_outcome(data, ret, error);
-	for (uint64_t command = m->scoreboard.retired; r < 0 && command < program->count; command++)
-		data_end(m, command);
 	if (r < 0)
 		return r;
 	*ret_job = time;

@@ -22,12 +22,14 @@ struct data {
 	const struct tv_program *program;
 	struct tv_segment_view segments[TV_SEGMENT_ONCHIP + 1];
 	uint8_t *onchip;
+	uint32_t onchip_size;
 	struct tv_record record;
 	uint64_t faulty; /* commands from there on are not computed; NEVER: all are */
 	bool no_memory;
 	struct command_data *flights[WINDOW];
 	/* Accumulator banks of the tasks on their way. */
 	int32_t *banks, **unused;
+	size_t bank; /* elements of one */
 	unsigned int unused_count;
 	/* Between the stages of a chain: of a depthwise one int8 [pixel][channel], of a head the
 	 * sums of k^T v and k, then those as factors. */

@@ -19,12 +19,11 @@ int data_new(const struct tv_job *job, const struct tv_program *program, struct 
 		return tv_error_oom(error);
 	data->job = job;
 	data->program = program;
-	data->faulty = NEVER;
-	data->patches_command = NEVER;
 	/* As the functional model has it, and of exactly the size that the program may use. Of a
 	 * program that was refused the header may say anything. */
 	if (program->count) {
-		data->onchip = calloc(program->header.onchip + !program->header.onchip, 1);
+		data->onchip_size = program->header.onchip;
+		data->onchip = malloc(data->onchip_size + !data->onchip_size);
 		if (!data->onchip)
 			return tv_error_oom(error);
 	}
@@ -34,10 +33,24 @@ int data_new(const struct tv_job *job, const struct tv_program *program, struct 
 	return 0;
 }
 
+static void command_data_free(struct command_data *command)
+{
+	if (!command)
+		return;
+	tv_parameters_done(&command->parameters);
+	free(command->dense);
+	free(command->taps);
+	free(command->outside);
+	free(command->pool);
+	free(command);
+}
+
 void data_free(struct data *data)
 {
 	if (!data)
 		return;
+	for (unsigned int i = 0; i < WINDOW; i++)
+		command_data_free(data->flights[i]);
 	free(data->onchip);
 	free(data->banks);
 	free(data->unused);
@@ -100,13 +113,12 @@ int data_prepare(struct machine *m, struct tv_error *error)
 	struct room room = room_of(m->plan);
 	struct data *data = m->data;
 
-	data->banks = TV_NEW_ARRAY(int32_t, (size_t)room.bank * BANKS);
+	data->bank = room.bank;
+	data->banks = TV_NEW_ARRAY(int32_t, data->bank * BANKS);
 	data->unused = TV_NEW_ARRAY(int32_t *, BANKS);
 	data->patches = TV_NEW_ARRAY(int16_t, (size_t)room.patches + 1);
 	if (!data->banks || !data->unused || !data->patches)
 		return tv_error_oom(error);
-	for (unsigned int i = 0; i < BANKS; i++)
-		data->unused[data->unused_count++] = data->banks + i * (size_t)room.bank;
 	for (unsigned int i = 0; i < TILES; i++) {
 		data->tiles[i] = TV_NEW_ARRAY(uint8_t, (size_t)room.tile + 1);
 		data->products[i] = TV_NEW_ARRAY(int32_t, (size_t)room.product + 1);
@@ -115,6 +127,26 @@ int data_prepare(struct machine *m, struct tv_error *error)
 			return tv_error_oom(error);
 	}
 	return 0;
+}
+
+void data_reset(struct machine *m)
+{
+	struct data *data = m->data;
+
+	if (!data)
+		return;
+	for (unsigned int i = 0; i < WINDOW; i++)
+		command_data_free(TV_TAKE_PTR(data->flights[i]));
+	for (unsigned int i = 0; i < BANKS; i++)
+		data->unused[i] = data->banks + i * data->bank;
+	data->unused_count = BANKS;
+	data->faulty = NEVER;
+	data->record = (struct tv_record){ .fault = TV_FAULT_NONE };
+	data->no_memory = false;
+	data->patches_command = NEVER;
+	data->patches_pixel = data->patches_count = data->patches_group = 0;
+	if (data->onchip)
+		memset(data->onchip, 0, data->onchip_size);
 }
 
 /* --- commands ------------------------------------------------------------------------------- */
@@ -218,18 +250,6 @@ static void fault(struct data *data, uint64_t command, const struct tv_bad_recor
 		data->record.steps += data->program->steps[i];
 }
 
-static void command_data_free(struct command_data *command)
-{
-	if (!command)
-		return;
-	tv_parameters_done(&command->parameters);
-	free(command->dense);
-	free(command->taps);
-	free(command->outside);
-	free(command->pool);
-	free(command);
-}
-
 void data_begin(struct machine *m, uint64_t command)
 {
 	const struct work *work = work_of(m, command);
@@ -260,8 +280,7 @@ void data_end(struct machine *m, uint64_t command)
 {
 	if (!m->data)
 		return;
-	command_data_free(m->data->flights[command % WINDOW]);
-	m->data->flights[command % WINDOW] = NULL;
+	command_data_free(TV_TAKE_PTR(m->data->flights[command % WINDOW]));
 }
 
 static const struct command_data *computed(const struct data *data, uint64_t command)

@@ -319,8 +319,13 @@ struct control {
 };
 
 struct machine {
+	/* The host's: a reset leaves them where they are. */
 	const struct tv_cycle_options *options;
 	const struct plan *plan;
+	struct tv_cycle_job *jobs;
+	struct tv_cycle_command *commands; /* of the last job */
+	struct data *data; /* NULL: time alone */
+
 	uint64_t now;
 	bool moved; /* something has changed that another module looks at */
 	struct memory memory;
@@ -332,12 +337,16 @@ struct machine {
 	struct epilogue epilogue;
 	struct scoreboard scoreboard;
 	struct control control;
-	struct data *data; /* NULL: time alone */
-	struct tv_cycle_job *jobs;
-	struct tv_cycle_command *commands; /* of the last job */
 };
 
-void memory_begin(struct machine *m);
+/* All registers as they are when the first job's doorbell rings, whatever the machine was doing. */
+void machine_reset(struct machine *m);
+/* To the next cycle that is evaluated. -EDEADLK: nothing moves any more. */
+int machine_step(struct machine *m);
+/* All jobs have their records. */
+bool machine_done(const struct machine *m);
+
+void memory_reset(struct machine *m);
 void memory_evaluate(struct machine *m);
 void fetch_evaluate(struct machine *m);
 void weights_evaluate(struct machine *m);
@@ -427,7 +436,9 @@ int data_prepare(struct machine *m, struct tv_error *error);
 /* How the job ended. -ENOMEM where memory ran out on the way. */
 int data_outcome(const struct data *data, struct tv_record *ret, struct tv_error *error);
 
-/* The rest does nothing without data. A command's parameters, when the first engine begins with it;
+/* The rest does nothing without data. On-chip memory that reads as zero, and nothing under way. */
+void data_reset(struct machine *m);
+/* A command's parameters, when the first engine begins with it;
  * what a task multiplies, when it begins; what it puts out, at the edge that writes it. */
 void data_begin(struct machine *m, uint64_t command);
 void data_compute(struct machine *m, struct task *task);

@@ -4,7 +4,7 @@
 
 /* --- the channel ---------------------------------------------------------------------------- */
 
-void memory_begin(struct machine *m)
+void memory_reset(struct machine *m)
 {
 	const struct tv_target *target = m->plan->target;
 

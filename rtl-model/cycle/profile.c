@@ -4,13 +4,15 @@
 #include "rtl-model/cycle.h"
 
 int tv_cycle_of_job(const struct tv_target *target, const struct tv_cycle_program *previous,
-		    const struct tv_cycle_program *program, struct tv_cycle_job *ret,
-		    struct tv_cycle_command *ret_commands, struct tv_error *error)
+		    const struct tv_cycle_program *program, const atomic_bool *cancel,
+		    struct tv_cycle_job *ret, struct tv_cycle_command *ret_commands,
+		    struct tv_error *error)
 {
 	const struct tv_cycle_options how = {
 		.target = target,
 		.dram_percent = 100,
 		.edges = TV_CYCLE_EDGES,
+		.cancel = cancel,
 	};
 	const struct tv_cycle_program *const programs[] = { previous ? previous : program,
 							    program };

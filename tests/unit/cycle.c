@@ -4,6 +4,8 @@
  * lie on top of each other wherever the contract allows it, so that whatever the scoreboard lets
  * through too early shows. And that its time depends on nothing but the commands.
  */
+#include <errno.h>
+
 #include "rtl-model/cycle.h"
 #include "tests/unit/functional-random.h"
 #include "tests/unit/unit.h"
@@ -229,6 +231,55 @@ START_TEST(time_is_of_commands_alone)
 }
 END_TEST
 
+/* Pieces of work, and after how many of them somebody wants the end. */
+struct impatient {
+	unsigned int events, enough;
+	atomic_bool cancel;
+};
+
+static void grow_impatient(const struct tv_cycle_event *event, void *userdata)
+{
+	struct impatient *impatient = userdata;
+
+	if (++impatient->events == impatient->enough)
+		atomic_store(&impatient->cancel, true);
+}
+
+/* The simulation ends in the cycle in which it is told to. */
+START_TEST(cancelled)
+{
+	struct impatient impatient = { .enough = 0 };
+	struct tv_cycle_options how = {
+		.dram_percent = 100,
+		.observer = grow_impatient,
+		.userdata = &impatient,
+		.cancel = &impatient.cancel,
+	};
+	_cleanup_(tv_program_freep) struct tv_program *program = NULL;
+	struct tv_cycle_program timed;
+	const struct tv_cycle_program *const only = &timed;
+	struct tv_error error = { 0 };
+	struct tv_cycle_job time;
+	unsigned int whole;
+	struct twin twin;
+
+	begin(&twin, seed_of(0, 0));
+	twin.job = world_job(&twin.world);
+	program = decode(&twin, &twin.job);
+	how.target = twin.world.target;
+	timed = (struct tv_cycle_program){ program->header.onchip, program->commands,
+					   program->count };
+	tv_assert_ok(tv_cycle_time(&how, &only, 1, &time, NULL, &error), error);
+	whole = impatient.events;
+	ck_assert_uint_gt(whole, 50);
+	impatient = (struct impatient){ .enough = whole / 2 };
+	ck_assert_int_eq(tv_cycle_time(&how, &only, 1, &time, NULL, &error), -ECANCELED);
+	ck_assert_uint_ge(impatient.events, whole / 2);
+	ck_assert_uint_lt(impatient.events, whole / 2 + 8);
+	end(&twin);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("cycle");
@@ -238,6 +289,7 @@ int main(void)
 	tcase_add_loop_test(tcase, same_bits, 0, BATCHES);
 	tcase_add_loop_test(tcase, same_records, 0, BATCHES);
 	tcase_add_loop_test(tcase, time_is_of_commands_alone, 0, BATCHES / 4);
+	tcase_add_test(tcase, cancelled);
 	suite_add_tcase(suite, tcase);
 	return tv_unit_main(suite);
 }

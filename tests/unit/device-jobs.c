@@ -256,44 +256,6 @@ START_TEST(reset_during_command)
 }
 END_TEST
 
-/* At every moment of a job, from its first cycle to its last; the device forgets all of it. */
-START_TEST(reset_at_any_time)
-{
-	struct tv_descriptor golden;
-	struct tv_completion record;
-	struct tv_error error = { 0 };
-	struct region *output;
-	uint64_t cycles;
-	struct machine m;
-	uint32_t dropped;
-
-	machine_begin(&m, zcu102());
-	golden = machine_golden(&m, &output);
-	record = machine_do(&m, &golden);
-	cycles = record.end - record.start;
-	for (uint64_t at = 0; at < cycles; at += getenv("TV_SLOW") ? 131 : 13) {
-		m.threaded = at & 1;
-		record.index = machine_submit(&m, &golden);
-		machine_submit(&m, &golden);
-		m.clock += at;
-		ck_assert_int_eq(tv_driver_recover(m.driver, &dropped, &error), 1);
-		ck_assert_uint_eq(dropped, record.index);
-		memset(output->data, 0, output->size);
-		ck_assert(!m.line);
-		machine_run(&m);
-		ck_assert(tv_driver_take(m.driver, &record));
-		ck_assert_uint_eq(record.index, dropped + 1);
-		ck_assert(!tv_driver_take(m.driver, &record));
-		tv_driver_interrupt(m.driver);
-	}
-	machine_assert_works(&m, &golden, output);
-	/* A device without a job. */
-	ck_assert_int_eq(tv_driver_recover(m.driver, &dropped, &error), 0);
-	machine_assert_works(&m, &golden, output);
-	machine_end(&m);
-}
-END_TEST
-
 /* --- memory that changes -------------------------------------------------------------------- */
 
 struct scribbler {
@@ -368,7 +330,6 @@ static Suite *suite(void)
 	tcase_add_test(t, onchip_memory);
 	tcase_add_loop_test(t, reset_during_command, 0,
 			    sizeof(long_commands) / sizeof(*long_commands));
-	tcase_add_test(t, reset_at_any_time);
 	tcase_add_test(t, scribbled_memory);
 	suite_add_tcase(s, t);
 	return s;

@@ -54,7 +54,7 @@ static void check_time(const struct tv_package_program *program,
 				  &commands[i]);
 	for (int i = 0; i < JOBS; i++) {
 		r = tv_cycle_of_job(tv_target_by_name(program->target), i ? &timed : NULL, &timed,
-				    &job, NULL, &error);
+				    NULL, &job, NULL, &error);
 		tv_assert_ok(r, error);
 		ck_assert_uint_eq(records[i].end - records[i].start, job.end);
 		ck_assert_uint_eq(records[i].mat_busy, job.busy[TV_CYCLE_MAT]);
