@@ -74,6 +74,13 @@ static inline int tv_remove(struct platform_device *pdev)
 #define dma_buf_vunmap_unlocked dma_buf_vunmap
 #endif
 
+/* It may keep the mapping of an attachment; later ones have no such thing. */
+#ifdef TV_DMA_BUF_CACHES
+#define TV_DMA_BUF_MAPPING .cache_sgt_mapping = true,
+#else
+#define TV_DMA_BUF_MAPPING
+#endif
+
 /* --- fdinfo: before 6.5 each driver writes it all --- */
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)

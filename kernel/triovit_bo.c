@@ -122,7 +122,7 @@ static int tv_end_cpu_access(struct dma_buf *dma_buf, enum dma_data_direction di
 }
 
 static const struct dma_buf_ops tv_dma_buf_ops = {
-	.cache_sgt_mapping = true,
+	TV_DMA_BUF_MAPPING
 	.attach = drm_gem_map_attach,
 	.detach = drm_gem_map_detach,
 	.map_dma_buf = drm_gem_map_dma_buf,
