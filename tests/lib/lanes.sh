@@ -5,6 +5,8 @@
 . "$top/tests/cross/sysroot.sh"
 # shellcheck source=tests/lib/guest.sh
 . "$top/tests/lib/guest.sh"
+# shellcheck source=tests/lib/newer.sh
+. "$top/tests/lib/newer.sh"
 
 declare -A lane_triplets=([arm64]=aarch64-linux-gnu [armhf]=arm-linux-gnueabihf)
 
@@ -62,8 +64,8 @@ configure_lane() {
 	arm64 | armhf) how=(--cross-file "$file") ;;
 	demo) how=(--native-file "$file" -Dtests=false) ;;
 	guest) how=(--native-file "$file" -Dtests=false "-Dqemu_headers=$(guest_path)/qemu"
-		"-Dguest=$(guest_path)"
-		"-Dguest_libraries=$(sysroot_path arm64 ${packages[foreign]})") ;;
+		"-Dguest=$(guest_path)" "-Dguest_libraries=$(sysroot_path arm64 ${packages[foreign]})"
+		"-Dnewer_qemu=$(have_newer backports_qemu)" "-Dnewer_linux=$(have_newer sid)") ;;
 	*) how=(--native-file "$file") ;;
 	esac
 	stamp=$(cat "$file" && printf '%s\n' "${how[@]}" && meson --version &&

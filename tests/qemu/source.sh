@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# source.sh GUEST FOLDER: what compilers, sparse and checkpatch say of the driver, in TAP.
+# source.sh GUEST FOLDER SID: what compilers, sparse and checkpatch say of the driver, in TAP.
 set -uo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -14,13 +14,14 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$top/tests/lib/tap.sh"
 guest=$1
 folder=$2
+sid=$3
 
-# module NAME SERIES ARGUMENT...
+# module NAME KERNEL ARGUMENT...
 module() {
-	local name=$1 series=$2
+	local name=$1 kernel=$2
 	shift 2
 	mkdir -p "$folder"
-	"$here/module.sh" "$top" "$guest/linux-$series/build" "$folder/$name" "$folder/$name.ko" "$@" 2>&1
+	"$here/module.sh" "$top" "$kernel" "$folder/$name" "$folder/$name.ko" "$@" 2>&1
 	[ -e "$folder/$name.ko" ] || echo "there is no module"
 }
 
@@ -32,17 +33,43 @@ if command -v sparse >/dev/null; then
 fi
 for series in 6.1 6.12; do
 	# shellcheck disable=SC2086 # arguments
-	module "gcc-$series" $series $sparse | check "Linux $series, gcc, W=1$with"
+	module "gcc-$series" "$guest/linux-$series" $sparse | check "Linux $series, gcc, W=1$with"
 	[ -n "$sparse" ] || skip "Linux $series, sparse" "sparse is not installed"
 	# Warnings in the kernel's own headers are not ours.
 	if command -v clang >/dev/null; then
-		module "clang-$series" $series CC="$here/clang.sh" |
+		module "clang-$series" "$guest/linux-$series" CC="$here/clang.sh" |
 			grep -E 'kernel/triovit|include/(triovit|uapi/drm/triovit)|no module|error' |
 			grep -v '^In file included' | check "Linux $series, clang, W=1"
 	else
 		skip "Linux $series, clang, W=1" "clang is not installed"
 	fi
 done
+
+if [ -n "$sid" ]; then
+	release=$(basename "$(readlink "$sid/build")")
+	module gcc-sid "$sid" | check "Linux ${release#linux-headers-} of sid, its gcc, W=1"
+else
+	skip "sid's Linux" "sid could not be fetched"
+fi
+
+# As kernel/README.md says. Debian's kernels for PCs are without one of the modules that it needs.
+running=/lib/modules/$(uname -r)/build
+config=$running/include/config/auto.conf
+if [ ! -e "$running/Makefile" ]; then
+	skip "the running kernel" "there is no $running"
+elif ! grep -q '^CONFIG_DRM_SCHED=' "$config"; then
+	skip "the running kernel" "Linux $(uname -r) has no DRM_SCHED"
+else
+	mkdir "$folder/running"
+	cp -r "$top/Kbuild" "$top/kernel" "$top/include" "$folder/running"
+	with='' link=()
+	grep -q '^CONFIG_DRM_GEM_DMA_HELPER=' "$config" ||
+		with=", compiled only" link=(KBUILD_MODPOST_WARN=1)
+	if ! MAKEFLAGS='' make -s -C "$running" M="$folder/running" "${link[@]}" modules \
+		>"$folder/running.log" 2>&1; then
+		cat "$folder/running.log"
+	fi | check "Linux $(uname -r), which is running$with"
+fi
 
 # Not ours: lines of 100 columns and comments as in the rest of the tree; versions are what compat.h
 # is about; macros of trace events have a form of their own.
