@@ -69,5 +69,5 @@ const struct tv_kernels tv_kernels_dotprod = {
 	.together = 1,
 	.depthwise = depthwise,
 	.finish = finish,
-	.attention = tv_attention_scalar,
+	.attention = attention,
 };

@@ -79,5 +79,5 @@ const struct tv_kernels tv_kernels_neon = {
 	.together = 1,
 	.depthwise = depthwise,
 	.finish = finish,
-	.attention = tv_attention_scalar,
+	.attention = attention,
 };

@@ -134,7 +134,7 @@ static void divide_token(const struct tv_attention *head, const int8_t *sums, co
 }
 
 /* docs/numerics.md, section 6. */
-void tv_attention_scalar(const struct tv_attention *head)
+static void attention(const struct tv_attention *head)
 {
 	const struct tv_head *record = head->record;
 	struct tv_attention_memory *memory = head->memory;
@@ -166,5 +166,5 @@ const struct tv_kernels tv_kernels_scalar = {
 	.together = 1,
 	.depthwise = depthwise,
 	.finish = finish,
-	.attention = tv_attention_scalar,
+	.attention = attention,
 };

@@ -125,9 +125,6 @@ struct tv_kernels {
  * comes after it NULL. */
 const struct tv_kernels *tv_kernels_get(unsigned int index);
 
-/* The scalar set's, for sets that have none of their own. */
-void tv_attention_scalar(const struct tv_attention *head);
-
 extern const struct tv_kernels tv_kernels_scalar;
 extern const struct tv_kernels tv_kernels_avx2;
 extern const struct tv_kernels tv_kernels_avx512;
