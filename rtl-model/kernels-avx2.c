@@ -2,7 +2,7 @@
 /* int16 pairs: vpmaddwd adds two products to an int32, and none of it can saturate. */
 #include "rtl-model/kernels-ymm.h"
 
-#define ROWS 6 /* accumulators, weights and a patch take 15 of 16 registers */
+#define ELEMENT 2
 
 static void widen(const uint8_t *bytes, size_t count, uint8_t flip, void *ret)
 {
@@ -61,48 +61,18 @@ static void pack(const uint8_t *weights, size_t stride, uint32_t reduction, void
 	}
 }
 
-/* Sums are variables by name: gcc keeps an array of them in memory. */
-#define EACH_ROW(do)                                                                               \
-	do                                                                                         \
-	(0) do(1) do(2) do(3) do(4) do(5)
-
-#define BEGIN_ROW(r) __m256i low##r = ymm_load(block->bias), high##r = ymm_load(block->bias + 8);
-
-#define ADD_TO_ROW(r)                                                                              \
-	if (r < rows) {                                                                            \
-		__m256i x = ymm_pair(patches + r * pitch);                                         \
-                                                                                                   \
-		low##r = _mm256_add_epi32(low##r, _mm256_madd_epi16(x, low));                      \
-		high##r = _mm256_add_epi32(high##r, _mm256_madd_epi16(x, high));                   \
-	}
-
-#define END_ROW(r)                                                                                 \
-	if (r < rows) {                                                                            \
-		ymm_store(ret + r * TV_BLOCK_OUTPUTS, low##r);                                     \
-		ymm_store(ret + r * TV_BLOCK_OUTPUTS + 8, high##r);                                \
-	}
-
-static inline __attribute__((always_inline)) void
-dense_rows(const int16_t *patches, size_t pitch, const uint32_t rows, const int16_t *weights,
-	   uint32_t units, const struct tv_block *block, int32_t *ret)
+static inline __m256i ymm_multiply_add(__m256i sums, __m256i x, __m256i weights)
 {
-	EACH_ROW(BEGIN_ROW)
-
-	for (uint32_t i = 0; i < units; i++, patches += 2, weights += 2 * TV_BLOCK_OUTPUTS) {
-		__m256i low = ymm_load(weights), high = ymm_load(weights + 16);
-
-		EACH_ROW(ADD_TO_ROW)
-	}
-	EACH_ROW(END_ROW)
+	return _mm256_add_epi32(sums, _mm256_madd_epi16(x, weights));
 }
 
-#include "rtl-model/kernels-rows.h"
+#include "rtl-model/kernels-ymm-dense.h"
 
 const struct tv_kernels tv_kernels_avx2 = {
 	.name = "avx2",
 	.order = ymm_order,
 	.unit = 2,
-	.element = 2,
+	.element = ELEMENT,
 	.rows = ROWS,
 	.widen = widen,
 	.pack = pack,

@@ -169,12 +169,13 @@ struct ymm_product {
 	uint32_t pairs;
 };
 
-static inline __m256i ymm_pair(const int16_t *from)
+/* Four bytes, eight times. */
+static inline __m256i ymm_unit(const void *from)
 {
-	int pair;
+	int unit;
 
-	memcpy(&pair, from, sizeof(pair));
-	return _mm256_set1_epi32(pair);
+	memcpy(&unit, from, sizeof(unit));
+	return _mm256_set1_epi32(unit);
 }
 
 /* ret += the product; its rows are pitch elements apart. The sums have names: gcc would keep an
@@ -191,7 +192,7 @@ static inline void ymm_multiply(const struct ymm_product *product, int32_t *ret,
 
 #define ADD(r)                                                                                     \
 	sum##r = _mm256_add_epi32(                                                                 \
-		sum##r, _mm256_madd_epi16(ymm_pair(row + r * product->row_pitch), column));
+		sum##r, _mm256_madd_epi16(ymm_unit(row + r * product->row_pitch), column));
 		EACH_OF_8(ADD)
 #undef ADD
 		row += product->row_step;

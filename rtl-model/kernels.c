@@ -2,6 +2,24 @@
 #include "common/cleanup.h"
 #include "rtl-model/kernels.h"
 
+#ifdef __x86_64__
+#include <cpuid.h>
+
+/* What AVX2 needs of the operating system is what AVX-VNNI needs. */
+static bool has_avxvnni(void)
+{
+	unsigned int eax, ebx, ecx, edx;
+
+	return __builtin_cpu_supports("avx2") && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) &&
+	       eax >> 4 & 1;
+}
+
+static bool has_avx512vnni(void)
+{
+	return __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+}
+#endif
+
 #ifdef __aarch64__
 #include <sys/auxv.h>
 
@@ -19,9 +37,9 @@ const struct tv_kernels *tv_kernels_get(unsigned int index)
 {
 	const struct choice choices[] = {
 #ifdef __x86_64__
-		{ &tv_kernels_avx512, __builtin_cpu_supports("avx512bw") &&
-					      __builtin_cpu_supports("avx512vl") &&
-					      __builtin_cpu_supports("avx512vnni") },
+		{ &tv_kernels_avx512, __builtin_cpu_supports("avx512bw") && has_avx512vnni() },
+		{ &tv_kernels_avxvnni, has_avxvnni() },
+		{ &tv_kernels_avx512vl, has_avx512vnni() },
 		{ &tv_kernels_avx2, __builtin_cpu_supports("avx2") },
 #endif
 #ifdef __aarch64__

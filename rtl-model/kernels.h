@@ -128,6 +128,8 @@ const struct tv_kernels *tv_kernels_get(unsigned int index);
 extern const struct tv_kernels tv_kernels_scalar;
 extern const struct tv_kernels tv_kernels_avx2;
 extern const struct tv_kernels tv_kernels_avx512;
+extern const struct tv_kernels tv_kernels_avx512vl;
+extern const struct tv_kernels tv_kernels_avxvnni;
 extern const struct tv_kernels tv_kernels_neon;
 extern const struct tv_kernels tv_kernels_dotprod;
 

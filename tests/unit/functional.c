@@ -569,6 +569,28 @@ START_TEST(longest_attention)
 }
 END_TEST
 
+/* A set that this processor lacks is told of: what the other tests compare is the rest. */
+static const char *const sets[] = {
+#ifdef __x86_64__
+	"avx512",  "avxvnni", "avx512vl", "avx2",
+#endif
+#ifdef __aarch64__
+	"dotprod", "neon",
+#endif
+	"scalar",
+};
+
+START_TEST(kernel_sets)
+{
+	const struct tv_kernels *kernels;
+
+	for (unsigned int i = 0; (kernels = tv_kernels_get(i)); i++)
+		if (!strcmp(kernels->name, sets[_i]))
+			return;
+	tv_unit_skip("functional model: a kernel set", "this processor has no %s", sets[_i]);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("functional");
@@ -580,6 +602,7 @@ int main(void)
 	tcase_add_test(tcase, placement);
 	tcase_add_loop_test(tcase, prepared_weights, TV_OP_CONV, TV_OP_COPY);
 	tcase_add_test(tcase, unused_lanes);
+	tcase_add_loop_test(tcase, kernel_sets, 0, (int)TV_ARRAY_SIZE(sets));
 	tcase_add_test(tcase, onchip_memory);
 	tcase_add_loop_test(tcase, longest_sums, 0, (int)TV_ARRAY_SIZE(longest));
 	tcase_add_loop_test(tcase, longest_attention, 0, 3);
