@@ -311,6 +311,18 @@ static int tv_find(struct tv_device *tv)
 	return r;
 }
 
+static void tv_stop(struct tv_device *tv)
+{
+	tv_hw_kill(tv);
+	tv_sched_stop(tv);
+	/* Which may suspend it. */
+	pm_runtime_dont_use_autosuspend(tv->dev);
+	pm_runtime_disable(tv->dev);
+	if (!pm_runtime_status_suspended(tv->dev))
+		tv_hw_off(tv);
+	pm_runtime_set_suspended(tv->dev);
+}
+
 static int tv_probe(struct platform_device *pdev)
 {
 	struct device *dev = &pdev->dev;
@@ -361,7 +373,7 @@ static int tv_probe(struct platform_device *pdev)
 	pm_runtime_enable(dev);
 	r = drm_dev_register(&tv->drm, 0);
 	if (r)
-		goto err_pm;
+		goto err_stop;
 	pm_runtime_mark_last_busy(dev);
 	pm_request_autosuspend(dev);
 	dev_info(dev, "accelerator %u, %u multipliers at %u kHz, %u bytes on chip\n",
@@ -370,11 +382,9 @@ static int tv_probe(struct platform_device *pdev)
 		 tv->capabilities[TV_REG_ONCHIP / 4]);
 	return 0;
 
-err_pm:
-	pm_runtime_dont_use_autosuspend(dev);
-	pm_runtime_disable(dev);
-	pm_runtime_set_suspended(dev);
-	tv_sched_stop(tv);
+err_stop:
+	tv_stop(tv);
+	return r;
 err_off:
 	tv_hw_off(tv);
 	return r;
@@ -386,13 +396,7 @@ void tv_unbind(struct platform_device *pdev)
 
 	/* Waits for calls that are under way; others find no device. */
 	drm_dev_unplug(&tv->drm);
-	tv_hw_kill(tv);
-	tv_sched_stop(tv);
-	pm_runtime_dont_use_autosuspend(tv->dev);
-	pm_runtime_disable(tv->dev);
-	if (!pm_runtime_status_suspended(tv->dev))
-		tv_hw_off(tv);
-	pm_runtime_set_suspended(tv->dev);
+	tv_stop(tv);
 }
 
 static void tv_shutdown(struct platform_device *pdev)
