@@ -61,6 +61,12 @@ static inline int tv_remove(struct platform_device *pdev)
 }
 #endif
 
+/* --- the system's workqueue, which got another name --- */
+
+#ifndef TV_PERCPU_WQ
+#define system_percpu_wq system_wq
+#endif
+
 /* --- dma-buf --- */
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)

@@ -15,6 +15,7 @@
 
 #include <drm/drm_print.h>
 
+#include "compat.h"
 #include "triovit_drv.h"
 #include "triovit_trace.h"
 
@@ -156,7 +157,7 @@ static void tv_take(struct tv_device *tv)
 static void tv_watch_begin(struct tv_device *tv)
 {
 	tv->seen_taken = tv->taken - 1;
-	mod_delayed_work(system_wq, &tv->watch, msecs_to_jiffies(tv_hang_ms));
+	mod_delayed_work(system_percpu_wq, &tv->watch, msecs_to_jiffies(tv_hang_ms));
 }
 
 static void tv_give_up(struct tv_device *tv)
