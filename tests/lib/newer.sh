@@ -59,7 +59,7 @@ fetch_sid() { # WORK FOLDER
 # newer_path NAME: where it is, or will be.
 newer_path() {
 	printf '%s/newer-%s-%.12s\n' "$cache" "$1" "$({ debian_codename && date +%Y-%m &&
-		cat "$top/tests/lib/newer.sh"; } | sha256sum)"
+		declare -f "fetch_$1" sid_apt guest_apt; } | sha256sum)"
 }
 
 # have_newer NAME: the same, nothing where it could not be had.
@@ -78,5 +78,5 @@ make_newer() {
 	(quietly "$top/build/newer-$1.log" "fetch_$1" "$aside/work" "$aside/root") &&
 		{ mv -T "$aside/root" "$path" 2>/dev/null || [ -d "$path" ]; } || status=1
 	rm -rf "$aside"
-	return $status
+	return "$status"
 }
