@@ -3,9 +3,9 @@
  * CONV, DEPTHWISE, SEPARABLE and CONV_POOL, in items that the threads of a team take.
  *
  * A map of many pixels is cut into tiles, and a tile goes through all stages of the chain, so that
- * what lies between two stages stays small; blocks of weights are packed before. Where all pixels
- * are one tile, and in front of a pool, an item is some blocks of output channels instead, and each
- * is packed right before its use: there the weights are what there is much of.
+ * what lies between two stages stays small. Where all pixels are one tile, and in front of a pool,
+ * an item is some blocks of output channels instead, and each is packed right before its use: there
+ * the weights are what there is much of.
  */
 #include <errno.h>
 #include <string.h>
@@ -27,6 +27,8 @@ struct worker {
 	int32_t *accumulators; /* of a tile's block */
 	uint8_t *between; /* [tile][channels]: what stage 0 hands to stage 1 */
 	struct tv_depthwise_memory memory;
+	struct tv_packed packed; /* unless the command's weights are prepared */
+	bool is_packed; /* all of them */
 };
 
 #define TV_NO_TILE UINT32_MAX
@@ -37,7 +39,7 @@ struct chain {
 	struct tv_map map;
 	uint32_t pixels; /* that a loop works on: all, or of a pool's image */
 	uint32_t tile; /* most pixels of one */
-	struct tv_packed packed;
+	struct tv_packed packed; /* prepared, or without places */
 	struct tv_epilogue epilogue[2];
 	uint8_t *outside; /* a pixel outside the map */
 	struct worker *workers;
@@ -48,8 +50,6 @@ struct chain {
 
 static void chain_done(struct chain *chain)
 {
-	if (!chain->execution->packed)
-		tv_packed_done(&chain->packed);
 	free(chain->outside);
 	free(chain->sums);
 	for (unsigned int i = 0; chain->workers && i < chain->count; i++) {
@@ -61,6 +61,7 @@ static void chain_done(struct chain *chain)
 		free(worker->memory.taps);
 		free(worker->memory.copied_taps);
 		free(worker->memory.copies);
+		tv_packed_done(&worker->packed);
 	}
 	free(chain->workers);
 }
@@ -144,17 +145,11 @@ static int make_worker(const struct chain *chain, struct worker *worker, struct 
 	if (!worker->patches || !worker->between || !worker->accumulators || !worker->memory.taps ||
 	    !worker->memory.copied_taps || !worker->memory.copies)
 		return tv_error_oom(error);
-	return 0;
-}
-
-/* Places for all blocks, or for those that are worked on. */
-static int make_places(struct chain *chain, struct tv_error *error)
-{
 	if (chain->execution->packed)
 		return 0;
-	return tv_packed_allocate(
-		&chain->packed, by_blocks(chain) ? chain->count : chain->packed.dense.shape.blocks,
-		error);
+	worker->packed = chain->packed;
+	return tv_packed_allocate(&worker->packed,
+				  by_blocks(chain) ? 1 : chain->packed.dense.shape.blocks, error);
 }
 
 static int chain_load(struct chain *chain, struct tv_error *error)
@@ -176,7 +171,7 @@ static int chain_load(struct chain *chain, struct tv_error *error)
 	r = make_outside(chain, error);
 	for (unsigned int i = 0; i < chain->count && r >= 0; i++)
 		r = make_worker(chain, &chain->workers[i], error);
-	return r < 0 ? r : make_places(chain, error);
+	return r;
 }
 
 static int run_items(struct chain *chain, uint32_t count, tv_parallel_item item,
@@ -234,18 +229,20 @@ static void add_to_pool(struct chain *chain, const struct worker *worker,
 		chain->sums[block->first + c] += sums[c];
 }
 
-/* All tiles of a block; place: for its weights if they are not there yet. */
-static void run_block(struct chain *chain, struct worker *worker, uint32_t b, uint32_t place)
+/* All tiles of a block. */
+static void run_block(struct chain *chain, struct worker *worker, uint32_t b)
 {
 	const struct tv_execution *execution = chain->execution;
-	const struct tv_dense_stage *dense = &chain->packed.dense;
 	const bool pool = chain->command->opcode == TV_OP_CONV_POOL;
+	const struct tv_dense_stage *dense = &chain->packed.dense;
+	uint32_t place = b;
 
-	if (execution->packed)
-		place = b;
-	else
-		tv_packed_dense(&chain->packed, execution->weights, execution->parameters, b,
+	if (!execution->packed) {
+		dense = &worker->packed.dense;
+		place = 0;
+		tv_packed_dense(&worker->packed, execution->weights, execution->parameters, b,
 				place);
+	}
 	for (uint32_t i = 0; i < tv_divide_up(chain->pixels, chain->tile); i++) {
 		const struct tv_tile tile = tile_of(chain, i);
 
@@ -270,7 +267,7 @@ static int run_blocks(size_t index, unsigned int number, void *userdata, struct 
 	for (uint32_t b = (uint32_t)index * ITEM_BLOCKS; b < end; b++) {
 		if (tv_canceled(chain->execution))
 			return -ECANCELED;
-		run_block(chain, &chain->workers[number], b, number);
+		run_block(chain, &chain->workers[number], b);
 	}
 	return 0;
 }
@@ -293,31 +290,34 @@ static int run_pool(struct chain *chain, struct tv_error *error)
 
 /* --- items of a tile ------------------------------------------------------------------------ */
 
-static int pack_blocks(size_t index, unsigned int number, void *userdata, struct tv_error *error)
+/* Each worker packs for itself: lines that another processor has written come from further away
+ * than it takes to do it again. */
+static const struct tv_packed *packed_of(const struct chain *chain, struct worker *worker)
 {
-	const struct chain *chain = userdata;
-	uint32_t end =
-		(uint32_t)smaller(tv_packed_blocks(&chain->packed), (index + 1) * ITEM_BLOCKS);
+	const struct tv_execution *execution = chain->execution;
 
-	for (uint32_t i = (uint32_t)index * ITEM_BLOCKS; i < end; i++)
-		tv_packed_block(&chain->packed, chain->execution->weights,
-				chain->execution->parameters, i);
-	return 0;
+	if (execution->packed)
+		return execution->packed;
+	for (uint32_t i = 0; !worker->is_packed && i < tv_packed_blocks(&worker->packed); i++)
+		tv_packed_block(&worker->packed, execution->weights, execution->parameters, i);
+	worker->is_packed = true;
+	return &worker->packed;
 }
 
 /* The stage's output is the command's. */
-static void run_dense(const struct chain *chain, const struct worker *worker, unsigned int stage,
+static void run_dense(const struct chain *chain, const struct worker *worker,
+		      const struct tv_dense_stage *dense, unsigned int stage,
 		      const struct tv_tile *tile)
 {
-	for (uint32_t b = 0; b < chain->packed.dense.shape.blocks; b++)
-		tv_dense_run(&chain->packed.dense, worker->patches, tile, b, b,
-			     &chain->epilogue[stage], worker->accumulators,
-			     output_pixel(chain, tile->first), chain->command->output.pitch);
+	for (uint32_t b = 0; b < dense->shape.blocks; b++)
+		tv_dense_run(dense, worker->patches, tile, b, b, &chain->epilogue[stage],
+			     worker->accumulators, output_pixel(chain, tile->first),
+			     chain->command->output.pitch);
 }
 
 /* The 1x1 convolution of what stage 0 left between. */
 static void run_pointwise(const struct chain *chain, const struct worker *worker,
-			  const struct tv_tile *tile)
+			  const struct tv_dense_stage *dense, const struct tv_tile *tile)
 {
 	const uint32_t channels = chain->command->channels;
 	const struct tv_map map = {
@@ -331,8 +331,8 @@ static void run_pointwise(const struct chain *chain, const struct worker *worker
 	};
 	const struct tv_tile all = { .count = tile->count };
 
-	tv_dense_gather(&chain->packed.dense, &map, &all, worker->patches);
-	run_dense(chain, worker, 1, tile);
+	tv_dense_gather(dense, &map, &all, worker->patches);
+	run_dense(chain, worker, dense, 1, tile);
 }
 
 static int run_tile(size_t index, unsigned int number, void *userdata, struct tv_error *error)
@@ -340,24 +340,26 @@ static int run_tile(size_t index, unsigned int number, void *userdata, struct tv
 	const struct chain *chain = userdata;
 	const struct tv_tile tile = tile_of(chain, (uint32_t)index);
 	struct worker *worker = &chain->workers[number];
+	const struct tv_packed *packed;
 
 	if (tv_canceled(chain->execution))
 		return -ECANCELED;
+	packed = packed_of(chain, worker);
 	switch (chain->command->opcode) {
 	case TV_OP_SEPARABLE:
-		tv_depthwise_run(&chain->packed.depthwise, &chain->map, &tile, &chain->epilogue[0],
+		tv_depthwise_run(&packed->depthwise, &chain->map, &tile, &chain->epilogue[0],
 				 &worker->memory, worker->between, chain->command->channels);
 		show(chain, worker, &tile, 0, chain->command->channels);
-		run_pointwise(chain, worker, &tile);
+		run_pointwise(chain, worker, &packed->dense, &tile);
 		break;
 	case TV_OP_DEPTHWISE:
-		tv_depthwise_run(&chain->packed.depthwise, &chain->map, &tile, &chain->epilogue[0],
+		tv_depthwise_run(&packed->depthwise, &chain->map, &tile, &chain->epilogue[0],
 				 &worker->memory, output_pixel(chain, tile.first),
 				 chain->command->output.pitch);
 		break;
 	default:
 		gather(chain, worker, &tile);
-		run_dense(chain, worker, 0, &tile);
+		run_dense(chain, worker, &packed->dense, 0, &tile);
 	}
 	return 0;
 }
@@ -391,10 +393,5 @@ int tv_execute_convolution(const struct tv_execution *execution, struct tv_error
 	if (by_blocks(&chain))
 		return run_items(&chain, tv_divide_up(chain.packed.dense.shape.blocks, ITEM_BLOCKS),
 				 run_blocks, error);
-	if (!execution->packed)
-		r = run_items(&chain, tv_divide_up(tv_packed_blocks(&chain.packed), ITEM_BLOCKS),
-			      pack_blocks, error);
-	if (r >= 0)
-		r = run_items(&chain, tv_divide_up(chain.pixels, chain.tile), run_tile, error);
-	return r;
+	return run_items(&chain, tv_divide_up(chain.pixels, chain.tile), run_tile, error);
 }
