@@ -19,6 +19,7 @@
 #include "rtl-model/functional.h"
 #include "rtl-model/kernels.h"
 #include "tests/bench/peak.h"
+#include "tests/bench/distance.h"
 #include "tests/bench/peer.h"
 
 #define ROUNDS_MAX   1000
@@ -330,7 +331,7 @@ static void run_package(const char *path, const char *kernels, unsigned int thre
 			unsigned int rounds)
 {
 	struct series jobs[MACHINES_MAX] = { 0 }, peaks[PEAKS] = { 0 };
-	struct series others[PEERS_MAX] = { 0 };
+	struct series others[PEERS_MAX] = { 0 }, distances = { 0 };
 	struct layers *layers = calloc(1, sizeof(*layers));
 	struct bench bench;
 	double macs;
@@ -343,6 +344,7 @@ static void run_package(const char *path, const char *kernels, unsigned int thre
 	for (size_t p = 0; peers[p]; p++)
 		run_peer(layers, p);
 	for (unsigned int r = 0; r < rounds; r++) {
+		add(&distances, distance_ns());
 		for (unsigned int p = 0; p < PEAKS; p++)
 			if (peak_present(p))
 				add(&peaks[p], peak_macs(p) / 1e9);
@@ -356,6 +358,8 @@ static void run_package(const char *path, const char *kernels, unsigned int thre
 		}
 	}
 	printf("%s: %.1f MMACs a job, %u rounds\n", path, macs / 1e6, rounds);
+	printf("  a line of the cache from a processor to another and back %28.0f ns\n",
+	       median(&distances));
 	for (unsigned int p = 0; p < PEAKS; p++)
 		if (peak_present(p))
 			printf("  peak %-22s median %7.1f GMAC/s: %6.3f ms\n", peak_names[p],

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* How many multiply-accumulates of 8-bit operands a processor does in a second at most, by each of
  * the ways that are exact: what lies in registers, and nothing else. */
+#ifndef TV_BENCH_PEAK_H
+#define TV_BENCH_PEAK_H
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
@@ -107,4 +110,6 @@ static double peak_macs(unsigned int peak)
 {
 	return 0;
 }
+#endif
+
 #endif
