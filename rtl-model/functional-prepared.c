@@ -87,17 +87,16 @@ static bool has_weights(const struct tv_command *command, const struct tv_segmen
 	       command->weights.offset <= there && size <= there - command->weights.offset;
 }
 
-/* Not less than it takes, and few times what the operand has: nothing overflows. */
-static size_t bytes_of(const struct tv_command *command, const struct tv_packed *packed)
+/* Not less than it takes, and few times what the operand has. */
+static uint64_t bytes_of(const struct tv_command *command, const struct tv_packed *packed)
 {
-	const size_t record = sizeof(struct tv_channel) + sizeof(struct tv_head);
-	size_t bytes = ((size_t)command->channels + 2u * command->out_channels) * record;
+	const uint64_t record = sizeof(struct tv_channel) + sizeof(struct tv_head);
+	const uint64_t depthwise = packed->depthwise.panel * sizeof(*packed->depthwise.weights) +
+				   sizeof(*packed->depthwise.blocks);
+	const uint64_t dense = packed->dense.panel + sizeof(*packed->dense.blocks);
 
-	bytes += packed->depthwise.blocks_count *
-		 (packed->depthwise.panel * sizeof(*packed->depthwise.weights) +
-		  sizeof(*packed->depthwise.blocks));
-	return bytes +
-	       packed->dense.shape.blocks * (packed->dense.panel + sizeof(*packed->dense.blocks));
+	return (command->channels + 2u * command->out_channels) * record +
+	       packed->depthwise.blocks_count * depthwise + packed->dense.shape.blocks * dense;
 }
 
 /* Where its records are bad it is not ready. */
@@ -137,7 +136,7 @@ int tv_prepared_new(const struct tv_kernels *kernels, const struct tv_program *p
 	for (uint32_t i = 0; i < program->count; i++) {
 		struct tv_ready *ready = &prepared->ready[i];
 		const struct tv_command *command = &ready->command;
-		size_t bytes;
+		uint64_t bytes;
 
 		memcpy(&ready->command, &program->commands[i], sizeof(*command));
 		if (!has_weights(command, weights))
@@ -149,7 +148,7 @@ int tv_prepared_new(const struct tv_kernels *kernels, const struct tv_program *p
 		bytes = bytes_of(command, &ready->packed);
 		if (prepared->size >= limit || bytes > limit - prepared->size)
 			break;
-		prepared->size += bytes;
+		prepared->size += (size_t)bytes;
 		r = make_ready(ready, weights->data + command->weights.offset, error);
 		if (r < 0)
 			return r;
