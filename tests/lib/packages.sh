@@ -19,6 +19,7 @@ declare -A packages=(
 	# What checks the driver's source.
 	[kernel]="sparse clang perl"
 	[debs]="dpkg-dev debhelper dh-dkms"
+	[packages]="lintian debootstrap dkms"
 	[style]="shellcheck"
 	# Peers of tests/bench/functional; nothing else needs them.
 	[bench]="libdnnl-dev libxnnpack-dev libpthreadpool-dev python3-torch"
