@@ -250,13 +250,13 @@ int tv_ioctl_bo_create(struct drm_device *drm, void *data, struct drm_file *drm_
 	u64 size;
 	int r, idx;
 
-	if (!args->size || args->size > ULONG_MAX - PAGE_SIZE ||
+	if (!args->size || args->size > U64_MAX - PAGE_SIZE ||
 	    args->flags & ~DRM_TRIOVIT_BO_CACHED || args->handle)
 		return -EINVAL;
 	if (!drm_dev_enter(drm, &idx))
 		return -ENODEV;
 	size = PAGE_ALIGN(args->size);
-	r = tv_charge(tv, file, size);
+	r = size > SIZE_MAX ? -ENOMEM : tv_charge(tv, file, size);
 	if (r)
 		goto err_exit;
 	bo = tv_bo_new(tv, size, args->flags);
