@@ -21,6 +21,7 @@ declare -A boards=(
 	[triovit-zcu102]="arm64/boot/dts/xilinx/zynqmp-zcu102-rev1.0.dts axi/accelerator@a0000000"
 	[triovit-k26]="arm64/boot/dts/xilinx/zynqmp-smk-k26-revA.dts axi/accelerator@a0000000"
 	[triovit-zc706]="arm/boot/dts/xilinx/zynq-zc706.dts axi/accelerator@43c00000"
+	[qemu-zynq]="arm/boot/dts/xilinx/zynq-zc702.dts axi/accelerator@43c00000"
 	[triovit-zybo-z7]="arm/boot/dts/xilinx/zynq-zybo-z7.dts axi/accelerator@43c00000"
 )
 

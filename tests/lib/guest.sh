@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # What tests in a virtual machine need: Debian's kernels for arm64 with the headers to build modules
-# for them, a busybox, and QEMU's headers of the version that is installed here. Nothing of it is
-# installed. A folder is prepared once and kept until it was of no use for a month.
+# for them, the headers of those for armhf, busyboxes, and QEMU's headers of the version that is
+# installed here. Nothing of it is installed. A folder is prepared once and kept until it was of no use for a month.
 
 # A private apt for ARCH with the suites of guests and sources in them.
 guest_apt() { # ARCH FOLDER
@@ -18,16 +18,34 @@ guest_depends() { # CONFIGURATION PACKAGE PATTERN
 	apt-cache -c "$1" show "$2" | sed -n "s/^Depends: \\($3[^ ,]*\\).*/\\1/p" | head -n 1
 }
 
-# A kernel and all that builds modules for it, unpacked to FOLDER.
-fetch_kernel() { # WORK FOLDER SERIES
-	local work=$1 folder=$2 image release kbuild deb
-	image=$(guest_depends "$work/arm64/apt.conf" linux-image-arm64 "linux-image-$3\\.")
+# That of amd64 reads modules for armhf, but takes their tables of devices for those of a 64-bit
+# machine. The one that is right is a program for armhf.
+replace_modpost() { # WORK FOLDER KBUILD
+	local deb modpost
+	mkdir armhf "$2/armhf" && cd armhf || return
+	limit 600 apt-get -q -c "$1/armhf/apt.conf" download "$3" libc6 || return
+	for deb in *.deb; do
+		dpkg-deb -x "$deb" "$2/armhf" || return
+	done
+	modpost=usr/lib/$3/scripts/mod/modpost
+	cat >"$2/$modpost" <<-END
+		#!/bin/sh
+		exec qemu-arm-static -L "$2/armhf" "$2/armhf/$modpost.real-lsb-32" "\$@"
+	END
+}
+
+# A kernel and all that builds modules for it, unpacked to FOLDER; for armhf without the kernel: none
+# of Debian's has a machine that an accelerator would be in.
+fetch_kernel() { # WORK FOLDER SERIES ARCH FLAVOUR
+	local work=$1 folder=$2 series=$3 arch=$4 flavour=$5 image release kbuild deb wanted
+	image=$(guest_depends "$work/$arch/apt.conf" "linux-image-$flavour" "linux-image-$series\\.")
 	release=${image#linux-image-}
 	[ -n "$image" ] || return
-	mkdir -p "$work/$3" "$folder" && cd "$work/$3" || return
-	limit 1800 apt-get -q -c "$work/arm64/apt.conf" download "$image" "linux-headers-$release" \
-		"linux-headers-${release%-arm64}-common" || return
-	kbuild=$(dpkg-deb -f linux-headers-*-arm64_*.deb Depends | grep -o 'linux-kbuild-[^ ,]*')
+	wanted=("linux-headers-$release" "linux-headers-${release%-"$flavour"}-common")
+	[ "$arch" = armhf ] || wanted+=("$image")
+	mkdir -p "$work/$series" "$folder" && cd "$work/$series" || return
+	limit 1800 apt-get -q -c "$work/$arch/apt.conf" download "${wanted[@]}" || return
+	kbuild=$(dpkg-deb -f "linux-headers-${release}_"*.deb Depends | grep -o 'linux-kbuild-[^ ,]*')
 	# It runs here.
 	limit 600 apt-get -q -c "$work/amd64/apt.conf" download "$kbuild" || return
 	for deb in *.deb; do
@@ -36,9 +54,10 @@ fetch_kernel() { # WORK FOLDER SERIES
 			--exclude='*/kernel/sound' --exclude='*/kernel/net' --exclude='*/kernel/fs' \
 			--exclude='*/kernel/drivers/[!g]*' || return
 	done
+	[ "$arch" != armhf ] || replace_modpost "$work" "$folder" "$kbuild" || return
 	# The one absolute path in it.
 	sed -i "s|^include /|include $folder/|" "$folder/usr/src/linux-headers-$release/Makefile"
-	ln -s "usr/src/linux-headers-$release" "$folder/build" && rm -rf "${work:?}/$3"
+	ln -s "usr/src/linux-headers-$release" "$folder/build" && rm -rf "${work:?}/$series"
 }
 
 # Headers as the installed QEMU was built with: Debian's patches change layouts.
@@ -52,16 +71,25 @@ fetch_qemu() { # WORK FOLDER
 }
 
 fill_guest() { # FOLDER FINAL
-	local work=$1/work folder=$1/root
+	local work=$1/work folder=$1/root arch series
 	mkdir -p "$work" "$folder" || return
-	guest_apt arm64 "$work/arm64" && guest_apt amd64 "$work/amd64" || return
-	(cd "$work" && limit 600 apt-get -q -c "$work/arm64/apt.conf" download busybox-static &&
-		dpkg-deb -x busybox-static_*.deb busybox) || return
-	cp "$work/busybox/bin/busybox" "$folder/busybox" &&
-		(fetch_qemu "$work" "$folder/qemu") && (fetch_kernel "$work" "$folder/linux-6.1" 6.1) &&
-		(fetch_kernel "$work" "$folder/linux-6.12" 6.12) || return
+	for arch in amd64 arm64 armhf; do
+		guest_apt "$arch" "$work/$arch" || return
+	done
+	for arch in arm64 armhf; do
+		(mkdir "$work/busybox" && cd "$work/busybox" &&
+			limit 600 apt-get -q -c "$work/$arch/apt.conf" download busybox-static &&
+			dpkg-deb -x busybox-static_*.deb . && mv bin/busybox "$folder/busybox-$arch" &&
+			rm -rf "$work/busybox") || return
+	done
+	(fetch_qemu "$work" "$folder/qemu") || return
+	for series in 6.1 6.12; do
+		(fetch_kernel "$work" "$folder/linux-$series" "$series" arm64 arm64) &&
+			(fetch_kernel "$work" "$folder/armmp-$series" "$series" armhf armmp) || return
+	done
 	# It moves to where it stays.
-	sed -i "s|^include $folder/|include $2/|" "$folder"/linux-*/build/Makefile
+	sed -i "s|^include $folder/|include $2/|" "$folder"/*/build/Makefile
+	sed -i "s|$folder/|$2/|g" "$folder"/armmp-*/usr/lib/*/scripts/mod/modpost
 }
 
 # guest_path: where it is, or will be. The name changes with QEMU's version and with this script.

@@ -9,7 +9,7 @@
 # NAME: architecture, compiler's triplet, how many files there are to compile, about, and what to
 # make beside modules; a .dtb with symbols, for overlays.
 declare -A kernels=(
-	[zynq]="arm arm-linux-gnueabihf 1400 zImage xilinx/zynq-zc702.dtb"
+	[zynq]="arm arm-linux-gnueabihf 900 zImage xilinx/zynq-zc702.dtb"
 )
 
 # Make in a kernel's tree. Nothing in the result says when or where it was built, so that ccache

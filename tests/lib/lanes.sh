@@ -5,6 +5,8 @@
 . "$top/tests/cross/sysroot.sh"
 # shellcheck source=tests/lib/guest.sh
 . "$top/tests/lib/guest.sh"
+# shellcheck source=tests/lib/kernels.sh
+. "$top/tests/lib/kernels.sh"
 # shellcheck source=tests/lib/newer.sh
 . "$top/tests/lib/newer.sh"
 
@@ -66,6 +68,9 @@ configure_lane() {
 	guest) how=(--native-file "$file" -Dtests=false "-Dqemu_headers=$(guest_path)/qemu"
 		"-Dguest=$(guest_path)" "-Dguest_libraries=$(sysroot_path arm64 ${packages[foreign]})"
 		"-Dnewer_qemu=$(have_newer backports_qemu)" "-Dnewer_linux=$(have_newer sid)") ;;
+	zynq) how=(--native-file "$file" -Dtests=false "-Dqemu_headers=$(guest_path)/qemu"
+		"-Dguest=$(guest_path)" "-Dguest_libraries=$(sysroot_path armhf ${packages[foreign]})"
+		-Dguest_machine=zynq "-Dguest_kernel=$(kernel_path zynq)") ;;
 	*) how=(--native-file "$file") ;;
 	esac
 	stamp=$(cat "$file" && printf '%s\n' "${how[@]}" && meson --version &&

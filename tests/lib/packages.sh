@@ -11,10 +11,9 @@ declare -A packages=(
 	[test]="check dbus-daemon systemd python3-dbus python3-dbusmock"
 	[browser]="chromium"
 	[clang]="clang libclang-rt-14-dev llvm"
-	[arm64]="gcc-aarch64-linux-gnu qemu-user-static"
-	[armhf]="gcc-arm-linux-gnueabihf qemu-user-static"
-	[guest]="qemu-system-arm libglib2.0-dev dpkg-dev xz-utils device-tree-compiler make bc
-		gcc-12-aarch64-linux-gnu gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+	[arm64]="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
+	[armhf]="gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user-static"
+	[guest]="qemu-system-arm libglib2.0-dev dpkg-dev xz-utils device-tree-compiler make bc"
 	[kernels]="flex bison bc make xz-utils cpp"
 	# What checks the driver's source.
 	[kernel]="sparse clang perl"

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 
-from qemu import Qemu
+from qemu import DEVICE, MACHINE, SPI, WINDOW, Qemu
 
 HERE = pathlib.Path(__file__).resolve().parent
 # Modules that the driver, and the tests, need; and theirs.
@@ -28,6 +28,8 @@ NEEDED = ('drm', 'gpu_sched', 'drm_dma_helper', 'vgem')
 # What the guest asks the device for.
 MISBEHAVE = {'hang': ('hang', True), 'mute': ('mute', True), 'unmute': ('mute', False),
              'spurious': ('spurious', True)}
+# The zynq's console is its second port.
+SERIAL = ['-serial', 'null'] * (MACHINE == 'zynq') + ['-serial', 'stdio']
 LIMIT = 600  # seconds
 
 
@@ -82,9 +84,10 @@ def modules(kernel):
 
 def add_libraries(archive, root):
     """What a program that talks to the driver is linked with."""
-    archive.file('lib/ld-linux-aarch64.so.1', root / 'lib/ld-linux-aarch64.so.1', 0o100755)
+    loader = next(root.glob('lib/ld-linux-*'))
+    archive.file(f'lib/{loader.name}', loader, 0o100755)
     for name in ('libc.so.6', 'libdrm.so.2'):
-        path = next(root.glob(f'**/aarch64-linux-gnu/{name}'))
+        path = next(root.glob(f'**/*-linux-gnu*/{name}'))
         archive.file(f'lib/{name}', path, 0o100755)
 
 
@@ -138,7 +141,7 @@ def run(folder, plugin, kernel, dtb, image, sim, *time):
         append += ' triovit-time'
     with Qemu(plugin, folder, *(['-icount', 'shift=0,sleep=off'] if time else []), '-m', '1G', '-kernel', str(vmlinuz), '-initrd',
               str(folder / 'initrd'), '-dtb', dtb, '-append', append, '-no-reboot',
-              '-serial', 'stdio', '-device', 'triovit,addr=0xa0010000,irq=90',
+              *SERIAL, '-device', f'{DEVICE},addr={WINDOW + 0x10000:#x},irq={SPI + 1}',
               stdin=subprocess.PIPE, stdout=subprocess.PIPE) as guest:
         timer = threading.Timer(LIMIT, guest.process.kill)
         timer.start()

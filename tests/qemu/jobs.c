@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * jobs DIRECTORY [NAME PACKAGE]...: jobs to try a device or driver with, and what has to come out
- * of them. NAME.job is one as in <triovit/dump.h>, NAME.out the bytes that its output segment then
- * has, NAME.cycles how many cycles apart such jobs end that are queued.
+ * jobs DIRECTORY TARGET [NAME PACKAGE]...: jobs to try a device or driver with, and what has to
+ * come out of them. golden.job is for TARGET, as packages should be. NAME.job is one as in
+ * <triovit/dump.h>, NAME.out the bytes that its output segment then has, NAME.cycles how many
+ * cycles apart such jobs end that are queued.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,7 +64,7 @@ static int write_job(const char *directory, const char *name, const struct parts
 	return write_file(directory, name, "job", dump, size, error);
 }
 
-static int write_golden(const char *directory, struct tv_error *error)
+static int write_golden(const char *directory, const char *target, struct tv_error *error)
 {
 	static uint8_t program[TV_GOLDEN_PROGRAM_SIZE], weights[TV_GOLDEN_WEIGHTS_SIZE];
 	static uint8_t input[TV_GOLDEN_INPUT_SIZE];
@@ -73,8 +74,11 @@ static int write_golden(const char *directory, struct tv_error *error)
 			  TV_GOLDEN_OUTPUT_SIZE, TV_GOLDEN_SCRATCH_SIZE },
 		.writable = 1u << TV_SEGMENT_OUTPUT | 1u << TV_SEGMENT_SCRATCH,
 	};
+	const struct tv_target *of = tv_target_by_name(target);
 
-	tv_golden_build(TV_TARGET_ZCU102, program, weights, input);
+	if (!of)
+		return tv_error_set(error, -EINVAL, "no target '%s'", target);
+	tv_golden_build(of->id, program, weights, input);
 	return write_job(directory, "golden", &parts, error);
 }
 
@@ -151,12 +155,12 @@ int main(int argc, char **argv)
 
 	int r;
 
-	if (argc < 2 || argc % 2) {
-		fputs("usage: jobs DIRECTORY [NAME PACKAGE]...\n", stderr);
+	if (argc < 3 || !(argc % 2)) {
+		fputs("usage: jobs DIRECTORY TARGET [NAME PACKAGE]...\n", stderr);
 		return 2;
 	}
-	r = write_golden(argv[1], &error);
-	for (int i = 2; i < argc && r >= 0; i += 2)
+	r = write_golden(argv[1], argv[2], &error);
+	for (int i = 3; i < argc && r >= 0; i += 2)
 		r = write_network(argv[1], argv[i], argv[i + 1], &error);
 	if (r < 0) {
 		fprintf(stderr, "jobs: %s\n", error.text);

@@ -9,9 +9,17 @@ import socket
 import subprocess
 import time
 
-QEMU = os.environ.get('TV_QEMU', 'qemu-system-aarch64')
-WINDOW = 0xa0000000
-SPI = 89
+MACHINE = os.environ.get('TV_MACHINE', 'zcu102')
+if MACHINE == 'zynq':
+    QEMU = os.environ.get('TV_QEMU', 'qemu-system-arm')
+    BOARD = ['-M', 'xilinx-zynq-a9']
+    DEVICE = 'triovit,target=zynq7020,address-bits=32'
+    WINDOW, SPI = 0x43c00000, 29
+else:
+    QEMU = os.environ.get('TV_QEMU', 'qemu-system-aarch64')
+    BOARD = ['-M', 'xlnx-zcu102']
+    DEVICE = 'triovit'
+    WINDOW, SPI = 0xa0000000, 89
 PATIENCE = 120  # seconds; what takes that long on a busy machine has gone wrong
 
 
@@ -29,8 +37,8 @@ class Qemu:
     def __init__(self, plugin, folder, *arguments, device='', **streams):
         self.folder = pathlib.Path(folder)
         control = self.folder / 'qmp'
-        device = f'triovit,id=accel,addr={WINDOW:#x},irq={SPI}{device}'
-        command = [QEMU, '-M', 'xlnx-zcu102', '-m', '512M', '-display', 'none', '-nodefaults',
+        device = f'{DEVICE},id=accel,addr={WINDOW:#x},irq={SPI}{device}'
+        command = [QEMU, *BOARD, '-m', '512M', '-display', 'none', '-nodefaults',
                    '-plugin', plugin, '-device', device, '-d', 'guest_errors',
                    '-D', str(self.folder / 'qemu.log'), '-qmp', f'unix:{control},server,nowait',
                    *arguments]

@@ -18,10 +18,11 @@ sid=$3
 
 # module NAME KERNEL ARGUMENT...
 module() {
-	local name=$1 kernel=$2
+	local name=$1 kernel=$2 machine=(arm64 aarch64-linux-gnu)
 	shift 2
+	[[ $name != armmp-* ]] || machine=(arm arm-linux-gnueabihf)
 	mkdir -p "$folder"
-	"$here/module.sh" "$top" "$kernel" "$folder/$name" "$folder/$name.ko" "$@" 2>&1
+	"$here/module.sh" "$top" "${machine[@]}" "$kernel" "$folder/$name" "$folder/$name.ko" "$@" 2>&1
 	[ -e "$folder/$name.ko" ] || echo "there is no module"
 }
 
@@ -43,6 +44,9 @@ for series in 6.1 6.12; do
 	else
 		skip "Linux $series, clang, W=1" "clang is not installed"
 	fi
+	# shellcheck disable=SC2086 # arguments
+	module "armmp-$series" "$guest/armmp-$series" $sparse |
+		check "Linux $series for armhf, gcc, W=1$with"
 done
 
 if [ -n "$sid" ]; then

@@ -70,8 +70,16 @@ uint8_t *guest_load(const char *path, size_t *ret_size);
 
 /* --- the device --- */
 
-#define GUEST_FIRST   "a0000000.accelerator"
-#define GUEST_SECOND  "a0010000.accelerator"
+/* The 32-bit guest is a Zynq-7000, the other a ZynqMP. */
+#ifdef __arm__
+#define GUEST_FIRST  "43c00000.accelerator"
+#define GUEST_SECOND "43c10000.accelerator"
+#define GUEST_TARGET "zynq7020"
+#else
+#define GUEST_FIRST  "a0000000.accelerator"
+#define GUEST_SECOND "a0010000.accelerator"
+#define GUEST_TARGET "zcu102"
+#endif
 #define GUEST_DRIVER  "/sys/bus/platform/drivers/triovit"
 #define GUEST_HANG_MS "/sys/module/triovit/parameters/hang_ms"
 

@@ -9,17 +9,24 @@
 
 static void params(void)
 {
+#ifdef __arm__
+	static const uint32_t target = TV_TARGET_ZYNQ7020, groups = 2, lanes = 16;
+	static const uint32_t onchip = 384 << 10, khz = 100000, dram = 3200;
+#else
+	static const uint32_t target = TV_TARGET_ZCU102, groups = 16, lanes = 128;
+	static const uint32_t onchip = 3 << 20, khz = 200000, dram = 12800;
+#endif
 	int fd = guest_open(), second = guest_try_open(GUEST_SECOND);
 	struct drm_triovit_get_param args;
 
 	check(second >= 0);
 	check_int(guest_param(fd, DRM_TRIOVIT_PARAM_CONTRACT), TV_CONTRACT_VERSION);
-	check_int(guest_param(fd, DRM_TRIOVIT_PARAM_TARGET), TV_TARGET_ZCU102);
-	check_int(guest_param(fd, DRM_TRIOVIT_PARAM_GROUPS), 16);
-	check_int(guest_param(fd, DRM_TRIOVIT_PARAM_EPILOGUE_LANES), 128);
-	check_int(guest_param(fd, DRM_TRIOVIT_PARAM_ONCHIP), 3 << 20);
-	check_int(guest_param(fd, DRM_TRIOVIT_PARAM_CLOCK), 200000);
-	check_int(guest_param(fd, DRM_TRIOVIT_PARAM_DRAM), 12800);
+	check_int(guest_param(fd, DRM_TRIOVIT_PARAM_TARGET), target);
+	check_int(guest_param(fd, DRM_TRIOVIT_PARAM_GROUPS), groups);
+	check_int(guest_param(fd, DRM_TRIOVIT_PARAM_EPILOGUE_LANES), lanes);
+	check_int(guest_param(fd, DRM_TRIOVIT_PARAM_ONCHIP), onchip);
+	check_int(guest_param(fd, DRM_TRIOVIT_PARAM_CLOCK), khz);
+	check_int(guest_param(fd, DRM_TRIOVIT_PARAM_DRAM), dram);
 	check(guest_param(fd, DRM_TRIOVIT_PARAM_FILE_MEMORY) <
 	      guest_param(fd, DRM_TRIOVIT_PARAM_MEMORY));
 	check_int(guest_param(fd, DRM_TRIOVIT_PARAM_RECORDS), 256);
