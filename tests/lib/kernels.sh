@@ -97,5 +97,5 @@ make_kernel() { # NAME
 			{ mv -T "$aside/root" "$path" 2>/dev/null || [ -d "$path" ]; }
 	} 3>&1 || status=1
 	rm -rf "$aside"
-	return $status
+	return "$status"
 }

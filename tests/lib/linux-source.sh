@@ -21,7 +21,7 @@ linux_source_tar() {
 		quietly "$top/build/linux-source.log" fetch_linux_source "$aside" >&2 &&
 			mv "$aside/$linux_source_package.tar.xz" "$path" || status=1
 		rm -rf "$aside"
-		[ $status -eq 0 ] || return 1
+		[ "$status" -eq 0 ] || return 1
 	fi
 	echo "$path"
 }
