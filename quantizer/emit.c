@@ -38,12 +38,12 @@ static void put_depthwise(const struct tv_command *command, const int8_t *weight
 				(uint8_t)weight[(size_t)c * taps + tap];
 }
 
+/* at: where the command's weights begin. */
 static void put_weights(const struct tv_quantized *q, const struct tv_step *step,
-			const struct tv_command *command, uint8_t *weights)
+			const struct tv_command *command, uint8_t *at)
 {
 	const struct tv_weights_layout layout = tv_weights_layout(command);
 	const struct tv_quantized_node *first = &q->nodes[step->nodes[0]], *second;
-	uint8_t *at = weights + command->weights.offset;
 
 	switch (command->opcode) {
 	case TV_OP_CONV:
@@ -132,15 +132,17 @@ static int emit_program(const struct tv_quantized *q, const struct tv_emit_progr
 	tv_encode_program_header(&lowered->header, bytes);
 	for (uint32_t i = 0; i < lowered->header.commands; i++) {
 		struct tv_command *command = &lowered->commands[i];
+		const struct tv_step *step = &lowered->steps[i];
 		const char *why;
 
-		complete(q, &lowered->steps[i], command);
+		if (step->nodes[0] != TV_STEP_NONE)
+			complete(q, step, command);
 		why = tv_command_check(command, how->target);
 		if (why)
-			return tv_error_set(error, -EINVAL, "%s: %s",
-					    q->network->nodes[lowered->steps[i].nodes[0]].name,
-					    why);
-		put_weights(q, &lowered->steps[i], command, weights);
+			return tv_error_set(error, -EINVAL, "command %u: %s", i, why);
+		if (step->nodes[0] != TV_STEP_NONE)
+			put_weights(q, step, command,
+				    weights + tv_weights_source(lowered->commands, i).offset);
 		tv_encode_command(command,
 				  bytes + TV_PROGRAM_HEADER_SIZE + (size_t)i * TV_COMMAND_SIZE);
 	}

@@ -52,14 +52,27 @@ static int check_network(const struct tv_package *package, const struct tv_netwo
 static int find_command(const struct tv_package_program *program, int node, struct tv_command *ret,
 			unsigned int *ret_stage)
 {
-	for (uint32_t i = 0; i < program->header.commands; i++)
-		for (unsigned int stage = 0; stage < 2; stage++)
-			if (program->steps[i].nodes[stage] == node) {
-				*ret_stage = stage;
-				return tv_decode_command(program->program + TV_PROGRAM_HEADER_SIZE +
-								 (size_t)i * TV_COMMAND_SIZE,
-							 ret);
-			}
+	struct tv_command copy = { .opcode = 0 }, command;
+
+	for (uint32_t i = 0; i < program->header.commands; i++) {
+		const struct tv_step *step = &program->steps[i];
+
+		/* The package's reader has seen that they decode. */
+		(void)tv_decode_command(program->program + TV_PROGRAM_HEADER_SIZE +
+						(size_t)i * TV_COMMAND_SIZE,
+					&command);
+		if (command.opcode == TV_OP_COPY)
+			copy = command;
+		if (step->nodes[0] != node && step->nodes[1] != node)
+			continue;
+		/* By itself it has its weights from where the copy has them. */
+		if (copy.opcode && command.weights.segment == copy.output.segment &&
+		    command.weights.offset == copy.output.offset)
+			command.weights = copy.input;
+		*ret_stage = step->nodes[0] != node;
+		*ret = command;
+		return 0;
+	}
 	return -1;
 }
 

@@ -22,6 +22,8 @@ int tv_map_command(const struct tv_target *target, uint64_t ring, struct tv_comm
 	struct tv_timing_command timing;
 	double least = -1;
 
+	if (command->weights.segment == TV_SEGMENT_ONCHIP)
+		ring = UINT64_MAX;
 	if (!dense) {
 		tv_timing_of_command(target, command, &timing);
 		return timing.chunk > ring ? -ENOSPC : 0;

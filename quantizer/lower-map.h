@@ -6,8 +6,8 @@
 #include "rtl-model/target.h"
 
 /* Sets split and tile_rows of a command whose shape and operands are set: the choice that takes
- * the fewest cycles, engines and DRAM considered, with weights that fit in ring bytes. -ENOSPC if
- * none does. */
+ * the fewest cycles, engines and DRAM considered, with weights that fit in ring bytes if they are
+ * streamed. -ENOSPC if none does. */
 int tv_map_command(const struct tv_target *target, uint64_t ring, struct tv_command *command);
 
 #endif

@@ -82,3 +82,30 @@ int tv_place_tensors(struct tv_tensor_place *tensors, size_t count, uint64_t onc
 	*ret_scratch = (uint32_t)top_scratch;
 	return 0;
 }
+
+int tv_place_early(struct tv_tensor_place *tensors, size_t count, uint64_t onchip,
+		   unsigned int ahead, struct tv_tensor_place *tensor, struct tv_error *error)
+{
+	_cleanup_free_ struct tv_tensor_place **placed = calloc(count ? count : 1, sizeof(*placed));
+	const unsigned int latest = tensor->first;
+	struct tv_tensor_place now = *tensor;
+	bool found = false;
+
+	if (!placed)
+		return tv_error_oom(error);
+	for (size_t i = 0; i < count; i++)
+		placed[i] = &tensors[i];
+	now.segment = TV_SEGMENT_ONCHIP;
+	for (;; now.first--) {
+		uint64_t at = lowest_offset(placed, count, &now, TV_SEGMENT_ONCHIP, true);
+
+		if (at + now.size > onchip)
+			break;
+		now.offset = (uint32_t)at;
+		*tensor = now;
+		found = true;
+		if (!now.first || latest - now.first == ahead)
+			break;
+	}
+	return found ? 0 : -ENOSPC;
+}

@@ -24,4 +24,12 @@ struct tv_tensor_place {
 int tv_place_tensors(struct tv_tensor_place *tensors, size_t count, uint64_t onchip, bool reuse,
 		     uint32_t *ret_onchip, uint32_t *ret_scratch, struct tv_error *error);
 
+/*
+ * A place on chip for one tensor more, whose size and last step are set, beside count that have
+ * theirs: from as early a step on as memory below onchip bytes is free, but at most ahead steps
+ * before its first, which is set too. -ENOSPC where there is none.
+ */
+int tv_place_early(struct tv_tensor_place *tensors, size_t count, uint64_t onchip,
+		   unsigned int ahead, struct tv_tensor_place *tensor, struct tv_error *error);
+
 #endif

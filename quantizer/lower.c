@@ -5,7 +5,7 @@
 
 #include "quantizer/lower-map.h"
 #include "quantizer/lower-memory.h"
-#include "quantizer/lower.h"
+#include "quantizer/lower-plan.h"
 #include "rtl-model/command.h"
 #include "rtl-model/timing.h"
 
@@ -27,6 +27,7 @@ struct plan {
 	bool keep;
 	size_t together;
 	uint64_t onchip; /* for operands; the rest streams weights */
+	int copied; /* node whose weights a COPY brings on chip, or TV_STEP_NONE */
 
 	struct chain *chains;
 	size_t chain_count;
@@ -41,8 +42,11 @@ struct plan {
 	unsigned int *pitch; /* bytes of a pixel of the holder's buffer */
 	unsigned int *column; /* byte at which a value begins in the pixel */
 	uint32_t scratch;
-	uint32_t weights;
+	struct tv_tensor_place brought; /* those weights on chip */
 };
+
+/* Steps: enough for what is brought on chip to arrive, and a bound to the search. */
+#define COPY_AHEAD 48
 
 static void plan_done(struct plan *plan)
 {
@@ -134,7 +138,7 @@ static int make_chains(struct plan *plan, struct tv_error *error)
 static int make_steps(struct plan *plan, struct tv_error *error)
 {
 	size_t apart = plan->together < plan->chain_count ? plan->together : plan->chain_count;
-	size_t most = plan->chain_count * plan->images;
+	size_t most = plan->chain_count * plan->images + 1; /* the COPY */
 
 	plan->steps = calloc(most, sizeof(*plan->steps));
 	plan->step_chain = calloc(most, sizeof(*plan->step_chain));
@@ -340,7 +344,63 @@ static void fill_command(const struct plan *plan, const bool *shared, const stru
 	if (last->shortcut >= 0)
 		command.shortcut = operand_of(plan, shared, last->shortcut, step);
 	command.output = operand_of(plan, shared, result_of(step), step);
+	if (step->nodes[0] == plan->copied)
+		command.weights = (struct tv_operand){ .offset = plan->brought.offset,
+						       .segment = TV_SEGMENT_ONCHIP };
 	*ret = command;
+}
+
+static void fill_copy(const struct plan *plan, uint64_t from, struct tv_command *ret)
+{
+	*ret = (struct tv_command){
+		.opcode = TV_OP_COPY,
+		.copy_bytes = (uint32_t)plan->brought.size,
+		.input = { .offset = (uint32_t)from, .segment = TV_SEGMENT_WEIGHTS },
+		.output = { .offset = plan->brought.offset, .segment = TV_SEGMENT_ONCHIP },
+		.shortcut.segment = TV_SEGMENT_NONE,
+		.weights.segment = TV_SEGMENT_NONE,
+	};
+}
+
+/*
+ * Weights that are streamed have the on-chip memory that operands leave free when they need most,
+ * at a job's beginning. At its end, when the linear layers want their many weights, operands need
+ * little: the weights of one of these layers are copied there, as soon as there is room. -ENOSPC if
+ * there never is, or if the images go through the layer one by one, perhaps mapped otherwise each.
+ */
+static int bring_weights(struct plan *plan, const bool *shared, uint32_t *onchip,
+			 struct tv_error *error)
+{
+	const size_t places = plan->network->count * plan->images;
+	struct tv_command command;
+	size_t step = 0;
+	int r;
+
+	if (plan->copied == TV_STEP_NONE)
+		return 0;
+	while (plan->steps[step].nodes[0] != plan->copied)
+		step++;
+	if (plan->steps[step].images != plan->images)
+		return -ENOSPC;
+	plan->brought.first = plan->brought.last = (unsigned int)step;
+	fill_command(plan, shared, &plan->steps[step], plan->chains[plan->step_chain[step]].opcode,
+		     &command);
+	plan->brought.size = tv_weights_layout(&command).size;
+	r = tv_place_early(plan->places, places, plan->onchip, COPY_AHEAD, &plan->brought, error);
+	if (r < 0)
+		return r;
+	if (*onchip < plan->brought.offset + plan->brought.size)
+		*onchip = (uint32_t)tv_align_weights(plan->brought.offset + plan->brought.size);
+	step = plan->brought.first;
+	memmove(&plan->steps[step + 1], &plan->steps[step],
+		(plan->step_count - step) * sizeof(*plan->steps));
+	memmove(&plan->step_chain[step + 1], &plan->step_chain[step],
+		(plan->step_count - step) * sizeof(*plan->step_chain));
+	plan->step_chain[step] = SIZE_MAX;
+	plan->steps[step] =
+		(struct tv_step){ .nodes = { TV_STEP_NONE, TV_STEP_NONE }, .images = plan->images };
+	plan->step_count++;
+	return 0;
 }
 
 /* The weights of an earlier step of the same chain, for another image, if they are laid out alike:
@@ -369,18 +429,25 @@ static int emit(struct plan *plan, struct tv_lowered *ret, struct tv_error *erro
 	int r;
 
 	plan->places = calloc(places, sizeof(*plan->places));
-	ret->commands = calloc(plan->step_count, sizeof(*ret->commands));
+	ret->commands = calloc(plan->step_count + 1, sizeof(*ret->commands));
 	if (!shared || !plan->places || !ret->commands)
 		return tv_error_oom(error);
 	make_tensors(plan, shared);
 	r = tv_place_tensors(plan->places, places, plan->keep ? 0 : plan->onchip, !plan->keep,
 			     &header->onchip, &plan->scratch, error);
+	if (r >= 0)
+		r = bring_weights(plan, shared, &header->onchip, error);
 	if (r < 0)
 		return r;
 	for (size_t s = 0; s < plan->step_count; s++) {
 		size_t c = plan->step_chain[s];
 		struct tv_command *command = &ret->commands[s];
 
+		if (plan->steps[s].nodes[0] == TV_STEP_NONE) {
+			fill_copy(plan, at, command);
+			at += plan->brought.size;
+			continue;
+		}
 		fill_command(plan, shared, &plan->steps[s], plan->chains[c].opcode, command);
 		r = tv_map_command(plan->target, plan->target->onchip - header->onchip, command);
 		if (r < 0)
@@ -388,7 +455,8 @@ static int emit(struct plan *plan, struct tv_lowered *ret, struct tv_error *erro
 					    network->nodes[plan->steps[s].nodes[0]].name,
 					    plan->target->name);
 		/* Weights lie in the order of their first use. */
-		if (!find_weights(plan, ret->commands, s, &command->weights.offset)) {
+		if (command->weights.segment == TV_SEGMENT_WEIGHTS &&
+		    !find_weights(plan, ret->commands, s, &command->weights.offset)) {
 			command->weights.offset = (uint32_t)at;
 			at += tv_weights_layout(command).size;
 			if (at > UINT32_MAX)
@@ -413,9 +481,9 @@ static int emit(struct plan *plan, struct tv_lowered *ret, struct tv_error *erro
 	return 0;
 }
 
-static int try_plan(const struct tv_network *network, const struct tv_lower_options *options,
-		    size_t together, uint64_t onchip, struct tv_lowered **ret,
-		    struct tv_error *error)
+int tv_lower_plan(const struct tv_network *network, const struct tv_lower_options *options,
+		  size_t together, uint64_t onchip, int copied, struct tv_lowered **ret,
+		  struct tv_error *error)
 {
 	_cleanup_(tv_lowered_freep) struct tv_lowered *lowered = calloc(1, sizeof(*lowered));
 	_cleanup_(plan_done) struct plan plan = {
@@ -425,6 +493,7 @@ static int try_plan(const struct tv_network *network, const struct tv_lower_opti
 		.keep = options->keep_intermediates,
 		.together = together,
 		.onchip = onchip,
+		.copied = copied,
 	};
 	int r;
 
@@ -443,48 +512,6 @@ static int try_plan(const struct tv_network *network, const struct tv_lower_opti
 	if (r < 0)
 		return r;
 	*ret = TV_TAKE_PTR(lowered);
-	return 0;
-}
-
-int tv_lower(const struct tv_network *network, const struct tv_lower_options *options,
-	     struct tv_lowered **ret, struct tv_error *error)
-{
-	_cleanup_(tv_lowered_freep) struct tv_lowered *best = NULL;
-	struct tv_error last = { 0 };
-	enum {
-		SHARES = 16
-	};
-	int r = -ENOSPC;
-
-	if (!options->images || options->images > TV_BATCH_MAX)
-		return tv_error_set(error, -EINVAL, "%u images in a job, 1 to %u expected",
-				    options->images, TV_BATCH_MAX);
-	/* Few choices with large effects: try them all, at a fraction of a second altogether. The
-	 * cycle model would choose programs that are faster by half a percent at most. */
-	for (unsigned int share = 1; share < SHARES; share++) {
-		uint64_t onchip = (uint64_t)options->target->onchip * share / SHARES;
-
-		onchip &= ~(uint64_t)(TV_WEIGHTS_ALIGNMENT - 1);
-		for (size_t together = 0; together <= network->count; together += 4) {
-			_cleanup_(tv_lowered_freep) struct tv_lowered *lowered = NULL;
-			struct tv_error why = { 0 };
-
-			r = try_plan(network, options, together, onchip, &lowered, &why);
-			if (r == -ENOSPC)
-				last = why;
-			else if (r < 0)
-				return tv_error_set(error, r, "%s", why.text);
-			if (r >= 0 && (!best || lowered->estimate < best->estimate)) {
-				tv_lowered_free(best);
-				best = TV_TAKE_PTR(lowered);
-			}
-			if (options->images == 1)
-				break;
-		}
-	}
-	if (!best)
-		return tv_error_set(error, -ENOSPC, "%s", last.text);
-	*ret = TV_TAKE_PTR(best);
 	return 0;
 }
 

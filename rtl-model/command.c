@@ -388,6 +388,18 @@ uint64_t tv_command_macs(const struct tv_command *command)
 	return macs;
 }
 
+struct tv_operand tv_weights_source(const struct tv_command *commands, uint32_t i)
+{
+	const struct tv_operand weights = commands[i].weights;
+
+	for (uint32_t j = i; weights.segment == TV_SEGMENT_ONCHIP && j-- > 0;)
+		if (commands[j].opcode == TV_OP_COPY &&
+		    commands[j].output.segment == TV_SEGMENT_ONCHIP &&
+		    commands[j].output.offset == weights.offset)
+			return commands[j].input;
+	return weights;
+}
+
 const char *tv_opcode_name(unsigned int opcode)
 {
 	return opcode < TV_ARRAY_SIZE(op_rules) && op_rules[opcode].name ? op_rules[opcode].name :

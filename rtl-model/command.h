@@ -34,6 +34,10 @@ unsigned int tv_command_accesses(const struct tv_command *command,
 /* Multiply-accumulates of the command, as the network counts them. */
 uint64_t tv_command_macs(const struct tv_command *command);
 
+/* Where the weights that command i reads are before the job: where the COPY that brings them on
+ * chip has them from, if one does. */
+struct tv_operand tv_weights_source(const struct tv_command *commands, uint32_t i);
+
 const char *tv_opcode_name(unsigned int opcode);
 const char *tv_fault_name(enum tv_fault fault);
 

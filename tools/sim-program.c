@@ -113,6 +113,10 @@ void sim_program_output(const struct tv_command *command, unsigned int *ret_heig
 {
 	bool pool = command->opcode == TV_OP_POOL || command->opcode == TV_OP_CONV_POOL;
 
-	*ret_height = pool ? 1 : tv_map_height(command);
-	*ret_width = pool ? 1 : tv_map_width(command);
+	*ret_height = *ret_width = pool;
+	/* Neither has a COPY. */
+	if (pool || command->opcode == TV_OP_COPY)
+		return;
+	*ret_height = tv_map_height(command);
+	*ret_width = tv_map_width(command);
 }

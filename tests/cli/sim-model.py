@@ -362,9 +362,10 @@ def test_profile(_):
     lowered = answer('profile', CHECKPOINT)
     assert [quantized[key] for key in parts] == [lowered[key] for key in parts]
     assert sum(layer['macs'] for layer in quantized['layers']) == quantized['macs']
-    # The layers' are those of the last job, which has no other behind it.
+    # The layers' are those of the last job, which shares the channel with no other behind it.
     layers = sum(layer['cycles'] for layer in quantized['layers'])
-    assert 0.98 * quantized['cycles'] < layers < 1.02 * quantized['cycles']
+    assert layers == quantized['busy']['MAT'] + sum(quantized['stalls'].values())
+    assert 0.9 * quantized['cycles'] < layers < 1.02 * quantized['cycles']
     published = answer('profile', 'b1')
     assert published['target'] == 'zcu102' and published['images'] == 1
     assert published['utilisation'] > 85
@@ -582,7 +583,8 @@ def test_inspect_commands(_):
         shown = answer('inspect', model(), '--commands', *choice)
         assert len(shown['commands']) == program['commands']
         assert sum(command['macs'] for command in shown['commands']) == program['macs']
-        assert shown['commands'][0]['from']['format'] == 'uint8'
+        layers = [each for each in shown['commands'] if each['opcode'] != 'copy']
+        assert layers[0]['from']['format'] == 'uint8'
         assert shown['commands'][-1]['to']['format'] == 'int16'
     sim('inspect', model(), '--commands').expect(0, 'separable', 'attention', 'chip:', 'weights:')
     sim('inspect', model(), '--commands', '--images', 9).expect(1, 'no such program')

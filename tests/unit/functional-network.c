@@ -269,10 +269,12 @@ static void program_begin(struct program *program, const struct model *model,
 		struct tv_command *command = &lowered->commands[i];
 		const struct tv_step *step = &lowered->steps[i];
 
-		complete(model, step, command);
+		if (step->nodes[0] >= 0)
+			complete(model, step, command);
 		tv_encode_command(command, code);
 		for (unsigned int s = 0; s < 2 && step->nodes[s] >= 0; s++)
-			pack(model, command, s, step->nodes[s], weights + command->weights.offset);
+			pack(model, command, s, step->nodes[s],
+			     weights + tv_weights_source(lowered->commands, i).offset);
 	}
 	r = tv_functional_new(options->target, &program->machine, &error);
 	tv_assert_ok(r, error);

@@ -52,13 +52,41 @@ static void visit(const struct machine *m, const struct tv_operand *operand, uns
 		}
 }
 
+/* Bytes on chip that a COPY has brought there, or their reader finds. */
+static void visit_weights(const struct machine *m, uint32_t offset, uint64_t size, uint32_t from,
+			  bool write)
+{
+	ck_assert_uint_le(offset + size, m->size[TV_SEGMENT_ONCHIP]);
+	for (uint64_t i = 0; i < size; i++) {
+		uint32_t *byte = &m->bytes[TV_SEGMENT_ONCHIP][offset + i];
+
+		if (write)
+			*byte = ~(from + (uint32_t)i);
+		else if (*byte != ~(from + (uint32_t)i))
+			ck_abort_msg("weights from byte %u on were overwritten on chip", from);
+	}
+}
+
 static void execute(const struct machine *m, unsigned int i)
 {
 	const struct tv_command *c = &m->lowered->commands[i];
 	const struct tv_step *step = &m->lowered->steps[i];
 	int last = step->nodes[1] >= 0 ? step->nodes[1] : step->nodes[0];
-	const struct tv_node *node = &m->network->nodes[step->nodes[0]];
+	const struct tv_node *node;
+	struct tv_operand source = tv_weights_source(m->lowered->commands, i);
 
+	if (c->opcode == TV_OP_COPY) {
+		ck_assert_int_eq(step->nodes[0], TV_STEP_NONE);
+		visit_weights(m, c->output.offset, c->copy_bytes, c->input.offset, true);
+		return;
+	}
+	ck_assert_uint_eq(source.segment, TV_SEGMENT_WEIGHTS);
+	ck_assert_uint_le(source.offset + tv_weights_layout(c).size,
+			  m->lowered->header.segment[TV_SEGMENT_WEIGHTS]);
+	if (c->weights.segment == TV_SEGMENT_ONCHIP)
+		visit_weights(m, c->weights.offset, tv_weights_layout(c).size, source.offset,
+			      false);
+	node = &m->network->nodes[step->nodes[0]];
 	if (node->input >= 0)
 		visit(m, &c->input, 0, node->input, step, false);
 	else
@@ -106,8 +134,6 @@ static void check_program(const char *name, const struct tv_architecture *archit
 		const char *why = tv_command_check(c, options->target);
 
 		ck_assert_msg(!why, "command %u: %s", i, why);
-		ck_assert_uint_le(c->weights.offset + tv_weights_layout(c).size,
-				  lowered->header.segment[TV_SEGMENT_WEIGHTS]);
 		macs += tv_command_macs(c);
 		for (int n = 0; n < 2; n++)
 			if (lowered->steps[i].nodes[n] >= 0)

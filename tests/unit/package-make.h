@@ -7,6 +7,7 @@
 
 #include "model/package.h"
 #include "quantizer/lower.h"
+#include "rtl-model/command.h"
 #include "rtl-model/target.h"
 #include "tests/unit/unit.h"
 
@@ -104,14 +105,13 @@ static inline void package_fill_depthwise(const struct tv_command *command, uint
 
 /* What the quantizer would fill in: anything that is valid. */
 static inline void package_fill_command(const struct tv_step *step, struct tv_command *command,
-					uint8_t *weights)
+					uint8_t *at)
 {
 	const struct tv_weights_layout layout = tv_weights_layout(command);
 	const uint32_t taps = (uint32_t)command->stage[0].kernel * command->stage[0].kernel;
 	const uint32_t pixels = tv_map_height(command) * tv_map_width(command);
 	const uint64_t first = (uint64_t)step->nodes[0] << 32,
 		       second = (uint64_t)step->nodes[1] << 32;
-	uint8_t *at = weights + command->weights.offset;
 
 	for (int i = 0; i < 2; i++)
 		if (command->stage[i].activation == TV_STAGE_HARDSWISH)
@@ -181,7 +181,10 @@ static inline void package_add_program(struct tv_package *package, const struct 
 	weights = package_own(package, lowered->header.segment[TV_SEGMENT_WEIGHTS]);
 	tv_encode_program_header(&lowered->header, bytes);
 	for (uint32_t i = 0; i < lowered->header.commands; i++) {
-		package_fill_command(&lowered->steps[i], &lowered->commands[i], weights);
+		if (lowered->commands[i].opcode != TV_OP_COPY)
+			package_fill_command(
+				&lowered->steps[i], &lowered->commands[i],
+				weights + tv_weights_source(lowered->commands, i).offset);
 		tv_encode_command(&lowered->commands[i],
 				  bytes + TV_PROGRAM_HEADER_SIZE + (size_t)i * TV_COMMAND_SIZE);
 	}
