@@ -10,6 +10,7 @@
 # make beside modules; a .dtb with symbols, for overlays.
 declare -A kernels=(
 	[zynq]="arm arm-linux-gnueabihf 900 zImage xilinx/zynq-zc702.dtb"
+	[debug]="arm64 aarch64-linux-gnu 750 Image.gz"
 )
 
 # Make in a kernel's tree. Nothing in the result says when or where it was built, so that ccache

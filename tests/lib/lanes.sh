@@ -71,6 +71,9 @@ configure_lane() {
 	zynq) how=(--native-file "$file" -Dtests=false "-Dqemu_headers=$(guest_path)/qemu"
 		"-Dguest=$(guest_path)" "-Dguest_libraries=$(sysroot_path armhf ${packages[foreign]})"
 		-Dguest_machine=zynq "-Dguest_kernel=$(kernel_path zynq)") ;;
+	debug) how=(--native-file "$file" -Dtests=false "-Dqemu_headers=$(guest_path)/qemu"
+		"-Dguest=$(guest_path)" "-Dguest_libraries=$(sysroot_path arm64 ${packages[foreign]})"
+		-Dguest_machine=debug "-Dguest_kernel=$(kernel_path debug)") ;;
 	*) how=(--native-file "$file") ;;
 	esac
 	stamp=$(cat "$file" && printf '%s\n' "${how[@]}" && meson --version &&

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: MIT
 """The driver in a guest: boots a kernel on a machine with two accelerators and runs guest/ in it.
 
-    driver.py PLUGIN KERNEL MODULE TESTS BUSYBOX DTB JOB SIM [time] [libraries=DIR]
+    driver.py PLUGIN KERNEL MODULE TESTS BUSYBOX DTB JOB SIM [time|debug|faults]
+              [libraries=DIR] [kunit=MODULE]
 
 KERNEL is an unpacked linux-image package, MODULE triovit.ko for it, TESTS the test program, which
 may need shared LIBRARIES of a root file system, SIM triovit-sim. What the program says on the serial line is the verdict, in TAP; lines that begin with
 @ ask something of this side: the device to misbehave, or to execute what was dumped. With "time" the
-guest's clock counts its instructions, and what takes how long is tested.
+guest's clock counts its instructions, and what takes how long is tested; "debug" and "faults" are
+for a kernel that looks for mistakes: the same tests there, or KUnit's and with memory running short.
 """
 
 import base64
@@ -30,7 +32,7 @@ MISBEHAVE = {'hang': ('hang', True), 'mute': ('mute', True), 'unmute': ('mute', 
              'spurious': ('spurious', True)}
 # The zynq's console is its second port.
 SERIAL = ['-serial', 'null'] * (MACHINE == 'zynq') + ['-serial', 'stdio']
-LIMIT = 600  # seconds
+LIMIT = 1800  # seconds; many times what it takes
 
 
 class Archive:
@@ -63,11 +65,14 @@ def modules(kernel):
     """The needed ones and all they depend on, in the order of loading: (name, bytes)."""
     files = {re.sub(r'\.ko.*', '', path.name).replace('-', '_'): path
              for path in kernel.glob('lib/modules/*/kernel/drivers/**/*.ko*')}
+    built_in = {pathlib.Path(line).stem.replace('-', '_')
+                for path in kernel.glob('lib/modules/*/modules.builtin')
+                for line in path.read_text().split()}
     order = {}
 
     def load(name):
         name = name.replace('-', '_')
-        if name in order:
+        if name in order or name in built_in:
             return
         data = files[name].read_bytes()
         if files[name].suffix == '.xz':
@@ -91,7 +96,7 @@ def add_libraries(archive, root):
         archive.file(f'lib/{name}', path, 0o100755)
 
 
-def initial(kernel, module, tests, busybox, jobs, libraries):
+def initial(kernel, module, tests, busybox, jobs, libraries, kunit):
     archive = Archive()
     archive.file('init', HERE / 'guest/init', 0o100755)
     archive.file('bin/busybox', busybox, 0o100755)
@@ -103,6 +108,8 @@ def initial(kernel, module, tests, busybox, jobs, libraries):
     for name, data in order.items():
         archive.add(f'modules/{name}.ko', 0o100644, data)
     archive.file('modules/triovit.ko', module)
+    if kunit:
+        archive.file('modules/triovit_test.ko', kunit)
     archive.add('modules/order', 0o100644,
                 ''.join(f'{name}.ko\n' for name in [*order, 'triovit']).encode())
     for path in (path for end in ('job', 'out', 'cycles') for path in jobs.glob(f'*.{end}')):
@@ -133,13 +140,13 @@ def answer(guest, sim, line):
     guest.process.stdin.flush()
 
 
-def run(folder, plugin, kernel, dtb, image, sim, *time):
+def run(folder, plugin, kernel, dtb, image, sim, mode):
     (folder / 'initrd').write_bytes(image)
     vmlinuz = next(kernel.glob('boot/vmlinuz-*'))
-    append = 'console=ttyPS0 panic=-1 nowatchdog suspend.pm_test_delay=1 slub_debug=FZP,kmalloc-*'
-    if time:
-        append += ' triovit-time'
-    with Qemu(plugin, folder, *(['-icount', 'shift=0,sleep=off'] if time else []), '-m', '1G', '-kernel', str(vmlinuz), '-initrd',
+    append = ('console=ttyPS0 panic=-1 oops=panic nowatchdog suspend.pm_test_delay=1 '
+              f'slub_debug=FZP,kmalloc-* triovit={mode}')
+    clock = ['-icount', 'shift=0,sleep=off'] if mode == 'time' else []
+    with Qemu(plugin, folder, *clock, '-m', '1G', '-kernel', str(vmlinuz), '-initrd',
               str(folder / 'initrd'), '-dtb', dtb, '-append', append, '-no-reboot',
               *SERIAL, '-device', f'{DEVICE},addr={WINDOW + 0x10000:#x},irq={SPI + 1}',
               stdin=subprocess.PIPE, stdout=subprocess.PIPE) as guest:
@@ -163,12 +170,13 @@ def run(folder, plugin, kernel, dtb, image, sim, *time):
 
 def main():
     plugin, kernel, module, tests, busybox, dtb, job, sim, *more = sys.argv[1:]
-    time = [word for word in more if word == 'time']
-    libraries = next((word[10:] for word in more if word.startswith('libraries=')), None)
+    mode = next((word for word in more if word in ('time', 'debug', 'faults')), '')
+    options = dict(word.split('=', 1) for word in more if '=' in word)
     kernel = pathlib.Path(kernel)
-    image = initial(kernel, module, tests, busybox, pathlib.Path(job).parent, libraries)
+    image = initial(kernel, module, tests, busybox, pathlib.Path(job).parent,
+                    options.get('libraries'), options.get('kunit'))
     with tempfile.TemporaryDirectory() as folder:
-        ended = run(pathlib.Path(folder), plugin, kernel, dtb, image, sim, *time)
+        ended = run(pathlib.Path(folder), plugin, kernel, dtb, image, sim, mode)
     if not ended:
         print('# the guest did not come to its end')
     return 0 if ended else 1

@@ -3,7 +3,8 @@
 # module.sh SOURCE ARCH TRIPLET KERNEL FOLDER OUTPUT [ARGUMENT...]: builds the driver for an unpacked
 # kernel with its headers in KERNEL/build, in a copy of the source. ARCH is the kernel's name of the
 # machine, TRIPLET the compiler's. Where KERNEL is a whole root file system with a compiler, that one
-# builds. More arguments go to make.
+# builds. More arguments go to make; where they have it build the KUnit tests too, those are put beside
+# OUTPUT as ..._test.ko.
 set -e
 here=$(dirname "$(realpath "$0")")
 source=$1 arch=$2 triplet=$3 kernel=$4 folder=$5 output=$(realpath "$6")
@@ -22,3 +23,5 @@ else
 	make -C "$kernel/build" M="$folder" CC="$triplet-gcc-12" "$@"
 fi 2>&1 | sed '/^Skipping BTF generation/d'
 "$triplet-strip" -g -o "$output" "$folder/triovit.ko"
+[ ! -e "$folder/triovit_test.ko" ] ||
+	"$triplet-strip" -g -o "${output%.ko}_test.ko" "$folder/triovit_test.ko"

@@ -17,6 +17,8 @@
 
 /* --- the verdict --- */
 
+bool guest_slow;
+
 static sigjmp_buf guest_end;
 static char guest_why[512];
 static pthread_mutex_t guest_maps_lock = PTHREAD_MUTEX_INITIALIZER;

@@ -54,6 +54,14 @@ __attribute__((noreturn)) void guest_skip(const char *why);
 /* Runs all of several lists, the last of which is NULL; false: something failed. */
 bool guest_run_all(const struct guest_test *const *subjects);
 
+/* In a kernel that checks itself all the time: a tenth of what else is done so often. */
+extern bool guest_slow;
+
+static inline unsigned int guest_often(unsigned int count)
+{
+	return guest_slow ? count / 10 : count;
+}
+
 /* Asks whoever started the guest for something, and returns when it is done; "" ends a request
  * whose beginning was printed. */
 void guest_ask(const char *what);
@@ -157,6 +165,8 @@ int guest_sync_wait(int fd, uint32_t handle, int milliseconds);
 
 extern const struct guest_test guest_memory_tests[], guest_submit_tests[], guest_share_tests[],
 	guest_trouble_tests[], guest_life_tests[], guest_time_tests[], guest_log_tests[],
-	guest_random_tests[];
+	guest_random_tests[], guest_fault_tests[], guest_debug_tests[];
+/* Loads the module of KUnit tests; what it says, a test each. */
+const struct guest_test *guest_kunit_tests(void);
 
 #endif

@@ -10,7 +10,7 @@
 #include "tests/qemu/guest/guest.h"
 
 #define THREADS 2
-#define CALLS	5000
+#define CALLS	guest_often(5000)
 #define HANDLES 16
 #define PAGE	4096
 

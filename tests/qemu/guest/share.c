@@ -124,7 +124,7 @@ static void vgem(void)
 }
 
 #define THREADS 8
-#define JOBS	1000
+#define JOBS	guest_often(1000)
 
 struct thread {
 	pthread_t id;
