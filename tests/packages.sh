@@ -226,13 +226,23 @@ elif ! make_root >"$work/said"; then
 elif ! mount_over "$(root_path)" 2>/dev/null; then
 	no_root="overlays cannot be mounted here"
 fi
-if [ -z "$no_root" ]; then
-	use_packages
-	mount_over / && use_dkms
-else
-	for name in "${root_cases[@]}" "${dkms_cases[@]}"; do
-		skip "$name" "$no_root"
+skip_all() { # REASON NAME...
+	local name reason=$1
+	shift
+	for name; do
+		skip "$name" "$reason"
 	done
+}
+
+if [ -n "$no_root" ]; then
+	skip_all "$no_root" "${root_cases[@]}" "${dkms_cases[@]}"
+else
+	use_packages
+	if mount_over / 2>/dev/null; then
+		use_dkms
+	else
+		skip_all "no overlay over this machine's root" "${dkms_cases[@]}"
+	fi
 fi
 
 finish
