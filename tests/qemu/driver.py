@@ -14,7 +14,6 @@ for a kernel that looks for mistakes: the same tests there, or KUnit's and with 
 
 import base64
 import gzip
-import lzma
 import pathlib
 import re
 import subprocess
@@ -22,10 +21,11 @@ import sys
 import tempfile
 import threading
 
+from initial import Archive, modules
 from qemu import DEVICE, MACHINE, SPI, WINDOW, Qemu
 
 HERE = pathlib.Path(__file__).resolve().parent
-# Modules that the driver, and the tests, need; and theirs.
+# Modules that the driver, and the tests, need.
 NEEDED = ('drm', 'gpu_sched', 'drm_dma_helper', 'vgem')
 # What the guest asks the device for.
 MISBEHAVE = {'hang': ('hang', True), 'mute': ('mute', True), 'unmute': ('mute', False),
@@ -33,58 +33,6 @@ MISBEHAVE = {'hang': ('hang', True), 'mute': ('mute', True), 'unmute': ('mute', 
 # The zynq's console is its second port.
 SERIAL = ['-serial', 'null'] * (MACHINE == 'zynq') + ['-serial', 'stdio']
 LIMIT = 1800  # seconds; many times what it takes
-
-
-class Archive:
-    """An initial file system, as cpio's "newc" format has it."""
-
-    def __init__(self):
-        self.data, self.count, self.folders = bytearray(), 0, set()
-
-    def add(self, name, mode, content=b''):
-        parent = name.rpartition('/')[0]
-        if parent and parent not in self.folders:
-            self.folders.add(parent)
-            self.add(parent, 0o040755)
-        self.count += 1
-        fields = (self.count, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name) + 1, 0)
-        self.data += b'070701' + b''.join(b'%08x' % field for field in fields)
-        self.data += name.encode() + b'\0'
-        self.data += bytes(-len(self.data) % 4) + content
-        self.data += bytes(-len(self.data) % 4)
-
-    def file(self, name, path, mode=0o100644):
-        self.add(name, mode, pathlib.Path(path).read_bytes())
-
-    def finish(self):
-        self.add('TRAILER!!!', 0)
-        return bytes(self.data)
-
-
-def modules(kernel):
-    """The needed ones and all they depend on, in the order of loading: (name, bytes)."""
-    files = {re.sub(r'\.ko.*', '', path.name).replace('-', '_'): path
-             for path in kernel.glob('lib/modules/*/kernel/drivers/**/*.ko*')}
-    built_in = {pathlib.Path(line).stem.replace('-', '_')
-                for path in kernel.glob('lib/modules/*/modules.builtin')
-                for line in path.read_text().split()}
-    order = {}
-
-    def load(name):
-        name = name.replace('-', '_')
-        if name in order or name in built_in:
-            return
-        data = files[name].read_bytes()
-        if files[name].suffix == '.xz':
-            data = lzma.decompress(data)
-        for other in re.search(rb'depends=([^\0]*)\0', data)[1].decode().split(','):
-            if other:
-                load(other)
-        order[name] = data
-
-    for name in NEEDED:
-        load(name)
-    return order
 
 
 def add_libraries(archive, root):
@@ -104,7 +52,7 @@ def initial(kernel, module, tests, busybox, jobs, libraries, kunit):
     archive.file('guest-tests', tests, 0o100755)
     if libraries:
         add_libraries(archive, pathlib.Path(libraries))
-    order = modules(kernel)
+    order = modules(kernel, NEEDED)
     for name, data in order.items():
         archive.add(f'modules/{name}.ko', 0o100644, data)
     archive.file('modules/triovit.ko', module)
