@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: MIT
 """The driver in a guest: boots a kernel on a machine with two accelerators and runs guest/ in it.
 
-    driver.py PLUGIN KERNEL MODULE TESTS BUSYBOX DTB JOB SIM [time|debug|faults]
+    driver.py PLUGIN KERNEL MODULE TESTS BUSYBOX DTB JOB SIM [time|clock|debug|faults]
               [libraries=DIR] [kunit=MODULE]
 
 KERNEL is an unpacked linux-image package, MODULE triovit.ko for it, TESTS the test program, which
 may need shared LIBRARIES of a root file system, SIM triovit-sim. What the program says on the serial line is the verdict, in TAP; lines that begin with
 @ ask something of this side: the device to misbehave, or to execute what was dumped. With "time" the
-guest's clock counts its instructions, and what takes how long is tested; "debug" and "faults" are
+guest's clock counts its instructions, and what takes how long is tested; "clock" measures that by the real clock; "debug" and "faults" are
 for a kernel that looks for mistakes: the same tests there, or KUnit's and with memory running short.
 """
 
@@ -29,7 +29,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 NEEDED = ('drm', 'gpu_sched', 'drm_dma_helper', 'vgem')
 # What the guest asks the device for.
 MISBEHAVE = {'hang': ('hang', True), 'mute': ('mute', True), 'unmute': ('mute', False),
-             'spurious': ('spurious', True)}
+             'spurious': ('spurious', True), 'halt': ('halt', True), 'stuck': ('resets', 0),
+             'stuck-later': ('resets', 2), 'unstuck': ('resets', 0xffffffff)}
 # The zynq's console is its second port.
 SERIAL = ['-serial', 'null'] * (MACHINE == 'zynq') + ['-serial', 'stdio']
 LIMIT = 1800  # seconds; many times what it takes
@@ -91,8 +92,10 @@ def answer(guest, sim, line):
 def run(folder, plugin, kernel, dtb, image, sim, mode):
     (folder / 'initrd').write_bytes(image)
     vmlinuz = next(kernel.glob('boot/vmlinuz-*'))
-    append = ('console=ttyPS0 panic=-1 oops=panic nowatchdog suspend.pm_test_delay=1 '
-              f'slub_debug=FZP,kmalloc-* triovit={mode}')
+    append = f'console=ttyPS0 panic=-1 oops=panic nowatchdog suspend.pm_test_delay=1 triovit={mode}'
+    # Figures are of the kernel as it is, else what is freed is poisoned.
+    if mode not in ('time', 'clock'):
+        append += ' slub_debug=FZP,kmalloc-*'
     clock = ['-icount', 'shift=0,sleep=off'] if mode == 'time' else []
     with Qemu(plugin, folder, *clock, '-m', '1G', '-kernel', str(vmlinuz), '-initrd',
               str(folder / 'initrd'), '-dtb', dtb, '-append', append, '-no-reboot',
@@ -118,7 +121,7 @@ def run(folder, plugin, kernel, dtb, image, sim, mode):
 
 def main():
     plugin, kernel, module, tests, busybox, dtb, job, sim, *more = sys.argv[1:]
-    mode = next((word for word in more if word in ('time', 'debug', 'faults')), '')
+    mode = next((word for word in more if word in ('time', 'clock', 'debug', 'faults')), '')
     options = dict(word.split('=', 1) for word in more if '=' in word)
     kernel = pathlib.Path(kernel)
     image = initial(kernel, module, tests, busybox, pathlib.Path(job).parent,

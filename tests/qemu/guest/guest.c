@@ -234,6 +234,14 @@ uint64_t guest_param(int fd, uint32_t param)
 	return args.value;
 }
 
+bool guest_coherent(const char *device)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/bus/platform/devices/%s/of_node/dma-coherent", device);
+	return !access(path, F_OK);
+}
+
 int64_t guest_after(int milliseconds)
 {
 	struct timespec now;

@@ -99,6 +99,8 @@ int guest_open(void);
 /* 0 or a negative errno. */
 int guest_ioctl(int fd, unsigned long request, void *args);
 uint64_t guest_param(int fd, uint32_t param);
+/* Whether its device tree says that it sees the processors' caches. */
+bool guest_coherent(const char *device);
 /* CLOCK_MONOTONIC, so many milliseconds from now. */
 int64_t guest_after(int milliseconds);
 
@@ -165,7 +167,7 @@ int guest_sync_wait(int fd, uint32_t handle, int milliseconds);
 
 extern const struct guest_test guest_memory_tests[], guest_submit_tests[], guest_share_tests[],
 	guest_trouble_tests[], guest_life_tests[], guest_time_tests[], guest_log_tests[],
-	guest_random_tests[], guest_fault_tests[], guest_debug_tests[];
+	guest_random_tests[], guest_fault_tests[], guest_debug_tests[], guest_clock_tests[];
 /* Loads the module of KUnit tests; what it says, a test each. */
 const struct guest_test *guest_kunit_tests(void);
 

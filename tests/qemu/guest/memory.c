@@ -31,7 +31,7 @@ static void params(void)
 	      guest_param(fd, DRM_TRIOVIT_PARAM_MEMORY));
 	check_int(guest_param(fd, DRM_TRIOVIT_PARAM_RECORDS), 256);
 	check_int(guest_param(fd, DRM_TRIOVIT_PARAM_COHERENT), 0);
-	check_int(guest_param(second, DRM_TRIOVIT_PARAM_COHERENT), 1);
+	check_int(guest_param(second, DRM_TRIOVIT_PARAM_COHERENT), guest_coherent(GUEST_SECOND));
 	args = (struct drm_triovit_get_param){ .param = 11 };
 	check_refused(guest_ioctl(fd, DRM_IOCTL_TRIOVIT_GET_PARAM, &args), EINVAL);
 	args = (struct drm_triovit_get_param){ .pad = 1 };
