@@ -16,7 +16,7 @@ declare -A packages=(
 	[guest]="qemu-system-arm libglib2.0-dev dpkg-dev xz-utils device-tree-compiler make bc"
 	[kernels]="flex bison bc make xz-utils cpp"
 	# What checks the driver's source.
-	[kernel]="sparse clang perl"
+	[kernel]="sparse clang perl dwarves"
 	[debs]="dpkg-dev debhelper dh-dkms"
 	[packages]="lintian debootstrap dkms"
 	[style]="shellcheck"

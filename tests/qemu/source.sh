@@ -91,4 +91,37 @@ else
 fi
 perl "$guest"/linux-6.12/usr/lib/linux-kbuild-*/scripts/kernel-doc -none -Wall \
 	"$top/include/uapi/drm/triovit_accel.h" 2>&1 | check "kernel-doc: every field of the user API"
+
+# layout COMPILER [OPTION]: the structures of the user API. What kernel headers they need is the same
+# for all machines.
+layout() {
+	local header=$top/include/uapi/drm/triovit_accel.h names
+	names=$(sed -n 's/^struct \([a-z_]*\) {$/\1/p' "$header")
+	{
+		echo "#include \"$header\""
+		# shellcheck disable=SC2001 # every line
+		sed 's/.*/struct & *&;/' <<<"$names"
+	} | "$@" -nostdinc -isystem /usr/include -isystem "/usr/include/$(gcc -print-multiarch)" \
+		-isystem /usr/include/libdrm -g -x c -c -o "$folder/layout.o" - || return
+	pahole -C "$(paste -sd , <<<"$names")" "$folder/layout.o"
+}
+
+if command -v pahole >/dev/null; then
+	layout gcc >"$folder/layout" 2>&1
+	{
+		grep -q 'size:' "$folder/layout" || cat "$folder/layout"
+		grep -iE 'hole|padding' "$folder/layout"
+	} | check "pahole: the user API has no holes"
+	for compiler in "gcc -m32" aarch64-linux-gnu-gcc arm-linux-gnueabihf-gcc; do
+		name="pahole: the user API's layouts are the same with $compiler"
+		if ${compiler} -E -x c /dev/null >/dev/null 2>&1; then
+			# shellcheck disable=SC2086 # an option
+			layout $compiler 2>&1 | diff "$folder/layout" - | check "$name"
+		else
+			skip "$name" "there is no such compiler"
+		fi
+	done
+else
+	skip "pahole: the user API's layouts" "dwarves are not installed"
+fi
 finish
