@@ -150,13 +150,21 @@ static struct dma_buf *tv_bo_export(struct drm_gem_object *obj, int flags)
 	return drm_gem_dmabuf_export(obj->dev, &info);
 }
 
+/* The helper would map what is imported without asking the device whose memory it is. */
+static int tv_bo_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma)
+{
+	if (obj->import_attach)
+		return -EINVAL;
+	return drm_gem_dma_mmap(to_drm_gem_dma_obj(obj), vma);
+}
+
 static const struct drm_gem_object_funcs tv_bo_funcs = {
 	.free = tv_bo_free,
 	.export = tv_bo_export,
 	.print_info = drm_gem_dma_object_print_info,
 	.get_sg_table = drm_gem_dma_object_get_sg_table,
 	.vmap = drm_gem_dma_object_vmap,
-	.mmap = drm_gem_dma_object_mmap,
+	.mmap = tv_bo_mmap,
 	.vm_ops = &drm_gem_dma_vm_ops,
 };
 

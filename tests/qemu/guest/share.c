@@ -90,6 +90,34 @@ static void second_device(void)
 	close(fd);
 }
 
+/* A device's file maps its own buffers, wherever in it one looks for another. */
+static void mapped_through(void)
+{
+	int fd = guest_open(), second = guest_try_open(GUEST_SECOND), dma_buf;
+	struct guest_bo own = guest_bo(fd, 4096, 0), other = guest_bo(second, 4096, 0);
+	struct drm_triovit_bo_info info = { .handle = own.handle };
+	unsigned int found = 0;
+	uint32_t handle;
+
+	dma_buf = guest_export(second, other.handle);
+	check_int(guest_try_import(fd, dma_buf, &handle), 0);
+	check_int(guest_ioctl(fd, DRM_IOCTL_TRIOVIT_BO_INFO, &info), 0);
+	for (int page = -64; page <= 64; page++) {
+		void *map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd,
+				 (off_t)info.offset + page * 4096);
+
+		if (map == MAP_FAILED)
+			continue;
+		munmap(map, 4096);
+		found++;
+		check_int(page, 0);
+	}
+	check_int(found, 1);
+	close(dma_buf);
+	close(second);
+	close(fd);
+}
+
 static void vgem(void)
 {
 	int fd = guest_open(), vgem = open("/dev/dri/by-vgem", O_RDWR), dma_buf;
@@ -218,6 +246,7 @@ static void full(void)
 const struct guest_test guest_share_tests[] = {
 	{ "dma-bufs: out, in again, mapped, synced", dma_bufs },
 	{ "dma-bufs: from a second device", second_device },
+	{ "dma-bufs: not mapped through the wrong device", mapped_through },
 	{ "dma-bufs: to vgem and from it; what is scattered is refused", vgem },
 	{ "eight threads, a thousand null or tiny jobs each", threads },
 	{ "a full queue says so", full },
