@@ -94,6 +94,7 @@ static inline int tv_remove(struct platform_device *pdev)
 #define TV_DRIVER_FDINFO .show_fdinfo = tv_file_show,
 #else
 void tv_file_show(struct drm_printer *p, struct drm_file *drm_file);
+u64 tv_file_id(const struct drm_file *drm_file);
 
 static inline void tv_show_fdinfo(struct seq_file *m, struct file *f)
 {
@@ -101,7 +102,7 @@ static inline void tv_show_fdinfo(struct seq_file *m, struct file *f)
 	struct drm_printer p = drm_seq_file_printer(m);
 
 	drm_printf(&p, "drm-driver:\t%s\n", drm_file->minor->dev->driver->name);
-	drm_printf(&p, "drm-client-id:\t%u\n", 0);
+	drm_printf(&p, "drm-client-id:\t%llu\n", tv_file_id(drm_file));
 	tv_file_show(&p, drm_file);
 }
 

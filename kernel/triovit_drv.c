@@ -85,8 +85,8 @@ static int tv_ioctl_counters(struct drm_device *drm, void *data, struct drm_file
 
 	if (!drm_dev_enter(drm, &idx))
 		return -ENODEV;
-	r = pm_runtime_resume_and_get(tv->dev);
-	if (r < 0)
+	r = tv_wake(tv);
+	if (r)
 		goto err_exit;
 	args->cycles = tv_hw_cycles(tv);
 	mutex_lock(&tv->lock);

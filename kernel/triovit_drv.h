@@ -121,6 +121,8 @@ void tv_file_put(struct tv_file *file);
 /* Ends the files' entities; nothing is submitted any more. */
 void tv_files_kill(struct tv_device *tv);
 void tv_file_show(struct drm_printer *p, struct drm_file *drm_file);
+/* No other open file in the system has it. */
+u64 tv_file_id(const struct drm_file *drm_file);
 
 /* Takes the next number; -EAGAIN: the record's place is a job's that has not ended. */
 int tv_file_begin(struct tv_file *file, u64 *ret);
@@ -194,6 +196,8 @@ u32 tv_read(const struct tv_device *tv, u32 reg);
 int tv_hw_identify(struct tv_device *tv);
 int tv_hw_init(struct tv_device *tv);
 int tv_hw_on(struct tv_device *tv);
+/* Until pm_runtime_put_autosuspend(); -ENODEV: it does not start any more. */
+int tv_wake(struct tv_device *tv);
 /* What runs ends, what is queued stays queued. */
 void tv_hw_off(struct tv_device *tv);
 /* Ends all jobs with -ENODEV. */

@@ -236,3 +236,10 @@ void tv_file_show(struct drm_printer *p, struct drm_file *drm_file)
 		   milliseconds * 1000000 + div_u64(rest * 1000000ull, khz));
 	drm_printf(p, "drm-memory-memory:\t%llu KiB\n", memory >> 10);
 }
+
+u64 tv_file_id(const struct drm_file *drm_file)
+{
+	const struct tv_file *file = drm_file->driver_priv;
+
+	return file->entities[0].fence_context;
+}

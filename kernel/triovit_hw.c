@@ -12,6 +12,7 @@
 #include <linux/interrupt.h>
 #include <linux/iopoll.h>
 #include <linux/module.h>
+#include <linux/pm_runtime.h>
 
 #include <drm/drm_print.h>
 
@@ -192,10 +193,10 @@ static int tv_reset_hard(struct tv_device *tv)
 }
 
 /*
- * Resets and goes on. The job that ran ends if it is guilty, or if it cannot begin anew; all others
- * are still in the ring.
+ * Resets. The job that ran ends if it is guilty, or if it cannot begin anew; all others are still
+ * in the ring.
  */
-static void tv_recover(struct tv_device *tv, const char *why, bool guilty)
+static void tv_halt(struct tv_device *tv, const char *why, bool guilty)
 {
 	bool began = tv_read(tv, TV_REG_STATUS) & TV_STATUS_RUNNING;
 	struct tv_job *job = *tv_flight(tv, tv->taken);
@@ -217,8 +218,16 @@ static void tv_recover(struct tv_device *tv, const char *why, bool guilty)
 		else if (began && job && tv_changes_input(&job->descriptor))
 			tv_end_job(tv, -ECANCELED, NULL);
 	}
-	tv_start(tv);
-	tv_watch_begin(tv);
+}
+
+/* And goes on. */
+static void tv_recover(struct tv_device *tv, const char *why, bool guilty)
+{
+	tv_halt(tv, why, guilty);
+	if (tv->on) {
+		tv_start(tv);
+		tv_watch_begin(tv);
+	}
 }
 
 /* Takes what has ended; goes on where the accelerator has stopped. */
@@ -296,8 +305,12 @@ int tv_hw_run(struct tv_device *tv, const struct tv_descriptor *descriptor,
 	mutex_lock(&tv->lock);
 	index = tv->tail;
 	tv_queue(tv, descriptor);
-	r = readl_poll_timeout(tv->regs + TV_REG_HEAD, head, head != index, 100, tv_hang_ms * 1000);
-	if (!r) {
+	r = readl_poll_timeout(tv->regs + TV_REG_HEAD, head, head != index, 100,
+			       (u64)tv_hang_ms * 1000);
+	if (r) {
+		/* Its memory is about to be freed. */
+		tv_halt(tv, "the accelerator makes no progress", true);
+	} else {
 		dma_rmb();
 		memcpy(bytes, tv_record_at(tv, index), sizeof(bytes));
 		tv_decode_completion(bytes, ret);
@@ -357,41 +370,43 @@ int tv_hw_init(struct tv_device *tv)
 	return 0;
 }
 
+/* Clocks have locks of their own, under which others may wait for fences: not within ours. */
 int tv_hw_on(struct tv_device *tv)
 {
-	int r;
+	int r = clk_bulk_prepare_enable(tv->clock_count, tv->clocks);
+	bool clocks = !r;
 
 	mutex_lock(&tv->lock);
-	if (tv->gone) {
-		mutex_unlock(&tv->lock);
-		return -ENODEV;
-	}
-	r = clk_bulk_prepare_enable(tv->clock_count, tv->clocks);
-	if (r)
-		goto err_unlock;
-	r = tv_reset(tv);
+	if (!r)
+		r = tv->gone ? -ENODEV : tv_reset_hard(tv);
 	if (r) {
-		dev_err(tv->dev, "the accelerator's reset does not come to an end\n");
-		goto err_clocks;
+		dev_err(tv->dev, "the accelerator does not start: %d\n", r);
+		/* What is queued would wait forever. */
+		tv_give_up(tv);
+	} else {
+		tv->on = true;
+		tv_start(tv);
+		if (tv->taken != tv->tail)
+			tv_watch_begin(tv);
 	}
-	tv->on = true;
-	tv_start(tv);
-	if (tv->taken != tv->tail)
-		tv_watch_begin(tv);
 	mutex_unlock(&tv->lock);
-	enable_irq(tv->irq);
-	return 0;
-
-err_clocks:
-	clk_bulk_disable_unprepare(tv->clock_count, tv->clocks);
-err_unlock:
-	mutex_unlock(&tv->lock);
+	if (!r)
+		enable_irq(tv->irq);
+	else if (clocks)
+		clk_bulk_disable_unprepare(tv->clock_count, tv->clocks);
 	return r;
+}
+
+int tv_wake(struct tv_device *tv)
+{
+	/* Later tries would be told -EINVAL. */
+	return pm_runtime_resume_and_get(tv->dev) ? -ENODEV : 0;
 }
 
 void tv_hw_off(struct tv_device *tv)
 {
 	u32 status;
+	int r;
 
 	/* Without clocks a register access would hang the bus. */
 	disable_irq(tv->irq);
@@ -399,22 +414,20 @@ void tv_hw_off(struct tv_device *tv)
 	if (tv->on) {
 		tv_write(tv, TV_REG_CONTROL, 0);
 		/* A job that takes longer than a job may take is one that hangs. */
-		if (readl_poll_timeout(tv->regs + TV_REG_STATUS, status,
+		r = readl_poll_timeout(tv->regs + TV_REG_STATUS, status,
 				       !(status & TV_STATUS_RUNNING), 100,
-				       (tv_job_ms + tv_hang_ms) * 1000)) {
-			tv_take(tv);
-			tv_recover(tv, "the accelerator does not come to rest", true);
-			tv_write(tv, TV_REG_CONTROL, 0);
-		}
+				       ((u64)tv_job_ms + tv_hang_ms) * 1000);
 		tv_take(tv);
+		if (r)
+			tv_halt(tv, "the accelerator does not come to rest", true);
 	}
 	/* A reset may have failed. */
 	if (tv->on)
 		tv_reset(tv);
 	tv->on = false;
-	clk_bulk_disable_unprepare(tv->clock_count, tv->clocks);
 	mutex_unlock(&tv->lock);
 	cancel_delayed_work_sync(&tv->watch);
+	clk_bulk_disable_unprepare(tv->clock_count, tv->clocks);
 }
 
 void tv_hw_kill(struct tv_device *tv)

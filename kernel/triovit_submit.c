@@ -251,8 +251,8 @@ static int tv_submit(struct tv_device *tv, struct drm_file *drm_file,
 	r = tv_find_out_syncobjs(drm_file, args, &syncobjs);
 	if (r)
 		goto err_put;
-	r = pm_runtime_resume_and_get(tv->dev);
-	if (r < 0)
+	r = tv_wake(tv);
+	if (r)
 		goto err_syncobjs;
 	r = tv_sched_job_init(&job->base, &file->entities[args->priority], file, drm_file);
 	if (r)

@@ -51,6 +51,8 @@ struct TriovitState {
 
     /* For tests of drivers, see triovit_class_init(). */
     bool hang_next, hang, mute, spurious;
+    uint32_t resets; /* that still come to an end */
+    bool stuck; /* the last one did not */
     uint64_t hung_at, hung_for; /* ns of the virtual clock */
 
     /* The thread. lock protects what follows it. */
@@ -244,6 +246,9 @@ static uint64_t triovit_read(void *opaque, hwaddr offset, unsigned size)
     TriovitState *s = opaque;
     uint32_t value = tv_device_read(s->device, offset);
 
+    if (offset == TV_REG_CONTROL && s->stuck) {
+        value |= TV_CONTROL_RESET;
+    }
     if (offset == TV_REG_IRQ_STATUS && s->spurious) {
         s->spurious = false;
         triovit_update_irq(s);
@@ -258,6 +263,8 @@ static void triovit_write(void *opaque, hwaddr offset, uint64_t value, unsigned 
 
     if (offset == TV_REG_CONTROL && value & TV_CONTROL_RESET) {
         triovit_set_hang(s, false);
+        s->stuck = !s->resets;
+        s->resets -= !s->stuck;
     }
     if (s->hang_next) {
         /* The clock stands still if a job begins by this. */
@@ -310,6 +317,8 @@ static void triovit_reset(void *opaque)
     s->hang_next = false;
     s->mute = false;
     s->spurious = false;
+    s->resets = UINT32_MAX;
+    s->stuck = false;
     tv_device_write(s->device, TV_REG_CONTROL, TV_CONTROL_RESET);
     triovit_update_timer(s);
     triovit_update_irq(s);
@@ -400,6 +409,21 @@ static void triovit_change_spurious(Object *obj, bool value, Error **errp)
     triovit_update_irq(s);
 }
 
+static bool triovit_get_halt(Object *obj, Error **errp)
+{
+    return tv_device_read(TRIOVIT(obj)->device, TV_REG_STATUS) & TV_STATUS_HALTED;
+}
+
+static void triovit_change_halt(Object *obj, bool value, Error **errp)
+{
+    TriovitState *s = TRIOVIT(obj);
+
+    if (value) {
+        tv_device_write(s->device, TV_REG_TAIL, tv_device_read(s->device, TV_REG_HEAD) - 1);
+        triovit_update_timer(s);
+    }
+}
+
 /* The model cannot say what it is in the middle of. */
 static const VMStateDescription triovit_vmstate = {
     .name = TYPE_TRIOVIT,
@@ -413,6 +437,16 @@ static TRIOVIT_PROPERTY triovit_properties[] = {
     DEFINE_PROP_STRING("target", TriovitState, target_name),
     TRIOVIT_PROPERTY_END
 };
+
+static void triovit_instance_init(Object *obj)
+{
+    TriovitState *s = TRIOVIT(obj);
+
+    s->resets = UINT32_MAX;
+    object_property_add_uint32_ptr(obj, "x-resets", &s->resets, OBJ_PROP_FLAG_READWRITE);
+    object_property_set_description(obj, "x-resets",
+                                    "resets that come to an end, others do not");
+}
 
 static void triovit_class_init(ObjectClass *klass, void *data)
 {
@@ -434,12 +468,15 @@ static void triovit_class_init(ObjectClass *klass, void *data)
                                    triovit_change_spurious);
     object_class_property_set_description(klass, "x-spurious",
                                           "an interrupt for nothing, until IRQ_STATUS is read");
+    object_class_property_add_bool(klass, "x-halt", triovit_get_halt, triovit_change_halt);
+    object_class_property_set_description(klass, "x-halt", "halts as after a wrong doorbell");
 }
 
 static const TypeInfo triovit_info = {
     .name = TYPE_TRIOVIT,
     .parent = TYPE_DEVICE,
     .instance_size = sizeof(TriovitState),
+    .instance_init = triovit_instance_init,
     .class_init = triovit_class_init,
 };
 

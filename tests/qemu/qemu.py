@@ -86,7 +86,9 @@ class Qemu:
                 return answer['return']
 
     def misbehave(self, how, value=True):
-        """Sets one of the device's x- properties."""
+        """Sets one of the device's x- properties; after a hang that was asked for has begun."""
+        while self.ask('qom-get', path='/machine/peripheral/accel', property='x-hang'):
+            time.sleep(0.01)
         self.ask('qom-set', path='/machine/peripheral/accel', property=f'x-{how}', value=value)
 
     def log(self):

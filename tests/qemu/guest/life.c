@@ -341,6 +341,58 @@ static void suspended(void)
 	close(fd);
 }
 
+/* The job that hangs keeps the others in the queue until the machine sleeps. */
+static void suspended_hung(void)
+{
+	int fd = guest_open();
+	struct guest_job job;
+
+	if (guest_try_write("/sys/power/pm_test", "devices"))
+		guest_skip("no /sys/power/pm_test");
+	guest_job(fd, "golden", 0, &job);
+	guest_ask("hang");
+	for (unsigned int i = 0; i < QUEUED; i++)
+		guest_submit(fd, &job);
+	guest_write("/sys/power/state", "freeze");
+	check_int(guest_wait(fd, 1).status, -ETIMEDOUT);
+	for (uint64_t i = 2; i <= QUEUED; i++)
+		check_int(guest_wait(fd, i).status, 0);
+	check(guest_golden(&job));
+	close(fd);
+}
+
+/* As above, but its reset does not come to an end when the machine wakes up: no job waits for it.
+ */
+static void suspended_stuck(void)
+{
+	struct drm_triovit_counters counters;
+	struct guest_job job;
+	int fd = guest_open();
+	uint64_t number;
+
+	if (guest_try_write("/sys/power/pm_test", "devices"))
+		guest_skip("no /sys/power/pm_test");
+	guest_job(fd, "golden", 0, &job);
+	guest_write(GUEST_HANG_MS, "2000");
+	guest_ask("hang");
+	for (unsigned int i = 0; i < QUEUED; i++)
+		guest_submit(fd, &job);
+	/* The two are for the hang and for falling asleep. */
+	guest_ask("stuck-later");
+	guest_write("/sys/power/state", "freeze");
+	check_int(guest_wait(fd, 1).status, -ETIMEDOUT);
+	for (uint64_t i = 2; i <= QUEUED; i++)
+		check_int(guest_wait(fd, i).status, -ENODEV);
+	for (unsigned int i = 0; i < 2; i++)
+		check_refused(guest_try_submit(fd, &job, &number), ENODEV);
+	check_refused(guest_ioctl(fd, DRM_IOCTL_TRIOVIT_COUNTERS, &counters), ENODEV);
+	guest_write(GUEST_HANG_MS, "1000");
+	guest_ask("unstuck");
+	guest_write(GUEST_DRIVER "/unbind", GUEST_FIRST);
+	guest_write(GUEST_DRIVER "/bind", GUEST_FIRST);
+	close(fd);
+}
+
 static void runtime_suspended(void)
 {
 	static const char path[] = "/sys/bus/platform/devices/" GUEST_FIRST "/power/runtime_status";
@@ -373,6 +425,8 @@ const struct guest_test guest_life_tests[] = {
 	{ "fences that outlive driver and files", fences_outlive },
 	{ "dma-bufs that outlive driver and files", buffers_outlive },
 	{ "suspend with jobs queued", suspended },
+	{ "suspend with a job that hangs and others behind it", suspended_hung },
+	{ "suspend, and it does not wake up", suspended_stuck },
 	{ "it sleeps when nobody needs it", runtime_suspended },
 	{ "bound and unbound ten times", bind_often },
 	{ NULL, NULL },

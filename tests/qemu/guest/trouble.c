@@ -4,12 +4,15 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <triovit/golden.h>
+
 #include "tests/qemu/guest/guest.h"
 
 static void hang(void)
 {
 	int fd = guest_open();
 	struct drm_triovit_counters before, after;
+	struct drm_triovit_record record;
 	struct guest_job jobs[2];
 	uint64_t numbers[8];
 
@@ -19,6 +22,12 @@ static void hang(void)
 	guest_ask("hang");
 	for (unsigned int i = 0; i < 8; i++)
 		numbers[i] = guest_submit(fd, &jobs[i % 2]);
+	check_refused(guest_try_wait(fd, numbers[7], 0, &record), ETIMEDOUT);
+	for (uint32_t access = 1; access <= 3; access++) {
+		struct drm_triovit_bo_prep prep = { jobs[1].bo.handle, access, guest_after(1) };
+
+		check_refused(guest_ioctl(fd, DRM_IOCTL_TRIOVIT_BO_PREP, &prep), ETIMEDOUT);
+	}
 	check_int(guest_wait(fd, numbers[0]).status, -ETIMEDOUT);
 	for (unsigned int i = 1; i < 8; i++)
 		check_int(guest_wait(fd, numbers[i]).status, 0);
@@ -26,6 +35,85 @@ static void hang(void)
 	check(guest_golden(&jobs[1]));
 	check_int(guest_ioctl(fd, DRM_IOCTL_TRIOVIT_COUNTERS, &after), 0);
 	check_int(after.resets - before.resets, 1);
+	close(fd);
+}
+
+/* The job that runs is not to blame: it begins anew, unless it has changed what it reads. */
+static void halt(void)
+{
+	struct drm_triovit_counters before, after;
+	int fd = guest_open(), expected;
+	struct guest_job job;
+	uint64_t numbers[4];
+
+	guest_job(fd, "golden", 0, &job);
+	check_int(guest_ioctl(fd, DRM_IOCTL_TRIOVIT_COUNTERS, &before), 0);
+	guest_write(GUEST_HANG_MS, "3000");
+	for (unsigned int changes = 0; changes < 2; changes++) {
+		guest_set_commands(&job, changes ? TV_GOLDEN_COMMANDS : 0);
+		for (unsigned int i = TV_SEGMENT_OUTPUT; i <= TV_SEGMENT_SCRATCH; i++)
+			job.segments[i].rights = DRM_TRIOVIT_SEGMENT_WRITE |
+						 (changes ? DRM_TRIOVIT_SEGMENT_READ : 0);
+		guest_ask("hang");
+		for (unsigned int i = 0; i < 4; i++)
+			numbers[i] = guest_submit(fd, &job);
+		guest_ask("halt");
+		expected = changes ? -ECANCELED : 0;
+		check_int(guest_wait(fd, numbers[0]).status, expected);
+		for (unsigned int i = 1; i < 4; i++)
+			check_int(guest_wait(fd, numbers[i]).status, 0);
+	}
+	guest_write(GUEST_HANG_MS, "1000");
+	check(guest_golden(&job));
+	check_int(guest_ioctl(fd, DRM_IOCTL_TRIOVIT_COUNTERS, &after), 0);
+	check_int(after.resets - before.resets, 2);
+	close(fd);
+}
+
+/* Then there is nothing that can be done, but say so. */
+static void stuck(void)
+{
+	int fd = guest_open(), r;
+	struct guest_job job;
+	uint64_t number;
+
+	guest_job(fd, "golden", 0, &job);
+	guest_write(GUEST_HANG_MS, "2000");
+	guest_ask("hang");
+	for (unsigned int i = 0; i < 8; i++)
+		guest_submit(fd, &job);
+	/* Not before: it may have been asleep. */
+	guest_ask("stuck");
+	for (uint64_t i = 1; i <= 8; i++)
+		check_int(guest_wait(fd, i).status, -ENODEV);
+	/* It may have been put to sleep by now. */
+	r = guest_try_submit(fd, &job, &number);
+	check_int(r ? r : guest_wait(fd, number).status, -ENODEV);
+	guest_write(GUEST_HANG_MS, "1000");
+	guest_ask("unstuck");
+	guest_write(GUEST_DRIVER "/unbind", GUEST_FIRST);
+	guest_write(GUEST_DRIVER "/bind", GUEST_FIRST);
+	close(fd);
+	fd = guest_open();
+	guest_job(fd, "golden", 0, &job);
+	check_int(guest_wait(fd, guest_submit(fd, &job)).status, 0);
+	close(fd);
+}
+
+/* One that registers make seem whole. */
+static void hang_at_bind(void)
+{
+	struct guest_job job;
+	int fd;
+
+	guest_write(GUEST_DRIVER "/unbind", GUEST_FIRST);
+	guest_ask("hang");
+	guest_try_write(GUEST_DRIVER "/bind", GUEST_FIRST);
+	check_int(guest_try_open(GUEST_FIRST), -ENODEV);
+	guest_write(GUEST_DRIVER "/bind", GUEST_FIRST);
+	fd = guest_open();
+	guest_job(fd, "golden", 0, &job);
+	check_int(guest_wait(fd, guest_submit(fd, &job)).status, 0);
 	close(fd);
 }
 
@@ -208,6 +296,8 @@ static void coherent(void)
 
 	if (access(TRACING "events/triovit/enable", W_OK))
 		guest_skip("no tracing");
+	if (!guest_coherent(GUEST_SECOND))
+		guest_skip("the second accelerator does not see the caches");
 	trace = trace_jobs(GUEST_SECOND);
 	check_int(count(trace, "triovit_end:"), 4);
 	check_int(count(trace, "for=cpu synced=0"), 8);
@@ -233,7 +323,10 @@ static void usage(void)
 }
 
 const struct guest_test guest_trouble_tests[] = {
-	{ "a hang: the guilty job ends, those behind it run", hang },
+	{ "a hang: nobody sees an end before it; the guilty job ends, those behind it run", hang },
+	{ "a halt: what runs begins anew, if it can", halt },
+	{ "a reset that does not come to an end: all jobs do", stuck },
+	{ "a hang when it is bound: it is not, and can be later", hang_at_bind },
 	{ "interrupts that get lost", lost_interrupts },
 	{ "interrupts for nothing", spurious_interrupts },
 	{ "a device coredump of a job with a fault", dumps },
