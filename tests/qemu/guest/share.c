@@ -151,36 +151,52 @@ static void vgem(void)
 	close(fd);
 }
 
-#define THREADS 8
-#define JOBS	guest_often(1000)
+#define THREADS	 8
+#define JOBS	 guest_often(1000)
+/* So often threads wait for each other: those of one file would else be so far apart that records
+ * are gone before who waits for them comes to look. */
+#define TOGETHER 50
 
 struct thread {
 	pthread_t id;
+	pthread_barrier_t *barrier;
 	int fd; /* negative: its own */
 	bool null; /* jobs without a command, else the golden one */
+	char why[80]; /* a job failed */
 };
+
+static void run_job(struct thread *t, int fd, struct guest_job *job)
+{
+	const unsigned int commands = t->null ? 0 : TV_GOLDEN_COMMANDS;
+	struct drm_triovit_record record = { 0 };
+	uint64_t number;
+	int r;
+
+	r = guest_try_submit(fd, job, &number);
+	if (!r)
+		r = guest_try_wait(fd, number, 60000, &record);
+	if (r || record.status || record.executed != commands)
+		snprintf(t->why, sizeof(t->why), "job %llu: %d, status %d, %u commands",
+			 (unsigned long long)number, r, record.status, record.executed);
+}
 
 static void *run_jobs(void *arg)
 {
-	const struct thread *t = arg;
+	struct thread *t = arg;
 	int fd = t->fd < 0 ? guest_try_open(GUEST_FIRST) : t->fd;
-	struct drm_triovit_record record;
 	struct guest_job job;
-	uint64_t number;
-	int r;
 
 	guest_job(fd, "golden", 0, &job);
 	if (t->null)
 		guest_set_commands(&job, 0);
 	for (unsigned int i = 0; i < JOBS; i++) {
-		r = guest_try_submit(fd, &job, &number);
-		if (r || guest_try_wait(fd, number, 60000, &record) || record.status)
-			return "a job failed";
-		if (record.executed != (t->null ? 0 : TV_GOLDEN_COMMANDS))
-			return "another one's record";
+		if (!(i % TOGETHER))
+			pthread_barrier_wait(t->barrier);
+		if (!*t->why)
+			run_job(t, fd, &job);
 	}
-	if (guest_golden(&job) == t->null)
-		return "wrong results";
+	if (!*t->why && guest_golden(&job) == t->null)
+		strcpy(t->why, "wrong results");
 	guest_job_free(&job);
 	if (t->fd < 0)
 		close(fd);
@@ -191,22 +207,24 @@ static void *run_jobs(void *arg)
 static void threads(void)
 {
 	struct drm_triovit_counters before, after;
-	struct thread t[THREADS];
-	const char *why = NULL;
+	struct thread t[THREADS] = { 0 };
 	int shared = guest_open();
-	void *said;
+	pthread_barrier_t barrier;
+	const char *why = "";
 
+	check(!pthread_barrier_init(&barrier, NULL, THREADS));
 	check_int(guest_ioctl(shared, DRM_IOCTL_TRIOVIT_COUNTERS, &before), 0);
 	for (int i = 0; i < THREADS; i++) {
+		t[i].barrier = &barrier;
 		t[i].fd = i % 2 ? shared : -1;
 		t[i].null = i / 2 % 2;
 		check(!pthread_create(&t[i].id, NULL, run_jobs, &t[i]));
 	}
 	for (int i = 0; i < THREADS; i++) {
-		check(!pthread_join(t[i].id, &said));
-		why = said ? said : why;
+		check(!pthread_join(t[i].id, NULL));
+		why = *t[i].why ? t[i].why : why;
 	}
-	if (why)
+	if (*why)
 		guest_fail(__FILE__, __LINE__, "%s", why);
 	check_int(guest_ioctl(shared, DRM_IOCTL_TRIOVIT_COUNTERS, &after), 0);
 	check_int(after.jobs - before.jobs, THREADS * JOBS);
