@@ -264,7 +264,7 @@ static void fail_job(struct tv_run *run, const struct tv_backend_result *result)
 	int r = result->status;
 
 	if (r == -ECANCELED)
-		tv_error_set(&why, r, "the run was cancelled");
+		tv_error_set(&why, r, "%s", result->why ?: "the run was cancelled");
 	else if (r < 0)
 		tv_error_set(&why, r, "the device has gone away");
 	else

@@ -19,6 +19,7 @@
 #include "qapi/error.h"
 #include "exec/address-spaces.h"
 #include "exec/memory.h"
+#include "hw/intc/arm_gic_common.h"
 #include "hw/irq.h"
 #include "hw/qdev-core.h"
 #include "hw/qdev-properties.h"
@@ -332,6 +333,14 @@ static qemu_irq triovit_find_irq(uint32_t number, Error **errp)
         Object *gic = object_resolve_path_type("", types[i], NULL);
 
         if (gic) {
+            /* The first of a GIC's interrupts are its processors' own. */
+            uint32_t shared = object_property_get_uint(gic, "num-irq", &error_abort) - GIC_INTERNAL;
+
+            if (number >= shared) {
+                error_setg(errp, "triovit: the GIC has interrupts 0 to %u, not %u", shared - 1,
+                           number);
+                return NULL;
+            }
             return qdev_get_gpio_in(DEVICE(gic), number);
         }
     }

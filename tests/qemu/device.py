@@ -156,6 +156,18 @@ def test_configuration(folder):
         assert board.read(LIMITS) & 0xff == 32
 
 
+def test_refused(folder):
+    """a configuration that cannot be is an error of QEMU's command line"""
+    for wrong, said in (('target=abacus', "'abacus'"), ('address-bits=20', '32 to 64 bits'),
+                        ('irq=100000', 'not 100000')):
+        try:
+            Qemu(PLUGIN, folder, device=f',{wrong}').close()
+        except AssertionError as gone:
+            assert 'ended with 1:' in str(gone) and said in str(gone), gone
+        else:
+            raise AssertionError(f'{wrong} is taken')
+
+
 def test_golden(folder):
     """the golden job: DMA both ways, record, interrupt and its end"""
     with Board(folder) as board:
