@@ -71,6 +71,9 @@ struct tv_cycle_options {
 	void (*observer)(const struct tv_cycle_event *event, void *userdata); /* may be NULL */
 	void *userdata;
 	const atomic_bool *cancel; /* as a tv_job's */
+	/* So many of the jobs are only there to be fetched while the one before them runs: all ends
+	 * with that one, and it is the last in what is said below. */
+	unsigned int followers;
 };
 
 /* Enough for what a compiler makes, and a bound to what others may cost. */
@@ -91,7 +94,8 @@ int tv_cycle_time(const struct tv_cycle_options *options,
 		  struct tv_error *error);
 
 /* What a device states, at full bandwidth: a job that finds it idle (previous NULL), or one that
- * was fetched while a job of that program ran. cancel: as a tv_job's. *ret begins at 0;
+ * was fetched while a job of that program ran, and takes a part of the channel's time for the next
+ * one of its kind: a queue that stays full. cancel: as a tv_job's. *ret begins at 0;
  * ret_commands, whose cycles are then those of the job, may be NULL. */
 int tv_cycle_of_job(const struct tv_target *target, const struct tv_cycle_program *previous,
 		    const struct tv_cycle_program *program, const atomic_bool *cancel,

@@ -149,7 +149,7 @@ static void account(struct machine *m, uint64_t cycles)
 		why = slots[SLOT_RMAC].why;
 	job->stall[why] += cycles;
 	told = told_of(m, command);
-	if (told && command < m->plan->count)
+	if (told)
 		told->stall[why] += cycles;
 }
 
@@ -161,7 +161,7 @@ static void give_up(struct machine *m)
 	struct tv_timing_command timing;
 	struct tv_cycle_command *told;
 
-	for (; m->control.q.job < m->plan->job_count; m->control.q.job++) {
+	for (; !machine_done(m); m->control.q.job++) {
 		m->jobs[m->control.q.job].start = later(m->jobs[m->control.q.job].start, cycles);
 		cycles = later(cycles, m->now);
 		for (; command < m->plan->jobs[m->control.q.job].end; command++) {
@@ -181,7 +181,7 @@ static void give_up(struct machine *m)
 
 void machine_reset(struct machine *m)
 {
-	const struct planned_job *last = &m->plan->jobs[m->plan->job_count - 1];
+	const struct planned_job *last = last_job(m);
 
 	*m = (struct machine){
 		.options = m->options,
@@ -202,7 +202,7 @@ void machine_reset(struct machine *m)
 
 bool machine_done(const struct machine *m)
 {
-	return m->control.q.job == m->plan->job_count;
+	return m->control.q.job == m->plan->job_count - m->options->followers;
 }
 
 int machine_step(struct machine *m)

@@ -383,12 +383,19 @@ static inline const struct work *work_of(const struct machine *m, uint64_t comma
 	return &m->plan->works[command];
 }
 
+static inline const struct planned_job *last_job(const struct machine *m)
+{
+	return &m->plan->jobs[m->plan->job_count - 1 - m->options->followers];
+}
+
 /* What is told of a command: those of the last job. */
 static inline struct tv_cycle_command *told_of(const struct machine *m, uint64_t command)
 {
-	const struct planned_job *last = &m->plan->jobs[m->plan->job_count - 1];
+	const struct planned_job *last = last_job(m);
 
-	return m->commands && command >= last->first ? &m->commands[command - last->first] : NULL;
+	return m->commands && command >= last->first && command < last->end ?
+		       &m->commands[command - last->first] :
+		       NULL;
 }
 
 static inline struct flight *flight_of(struct machine *m, uint64_t command)

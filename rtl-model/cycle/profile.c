@@ -13,15 +13,15 @@ int tv_cycle_of_job(const struct tv_target *target, const struct tv_cycle_progra
 		.dram_percent = 100,
 		.edges = TV_CYCLE_EDGES,
 		.cancel = cancel,
+		.followers = previous ? 1 : 0,
 	};
-	const struct tv_cycle_program *const programs[] = { previous ? previous : program,
+	const struct tv_cycle_program *const programs[] = { previous ? previous : program, program,
 							    program };
-	const unsigned int count = previous ? 2 : 1;
-	struct tv_cycle_job jobs[2], *last = &jobs[count - 1];
+	struct tv_cycle_job jobs[TV_ARRAY_SIZE(programs)], *last = &jobs[previous ? 1 : 0];
 	uint64_t start;
 	int r;
 
-	r = tv_cycle_time(&how, programs, count, jobs, ret_commands, error);
+	r = tv_cycle_time(&how, programs, previous ? 3 : 1, jobs, ret_commands, error);
 	if (r < 0)
 		return r;
 	start = last->start;
@@ -39,14 +39,18 @@ int tv_cycle_profile(const struct tv_cycle_options *options, const struct tv_cyc
 		     unsigned int images, struct tv_cycle_profile *ret,
 		     struct tv_cycle_command *ret_commands, struct tv_error *error)
 {
-	/* Two fill the pipe, what follows is alike but for where bursts fall. */
-	const struct tv_cycle_program *const programs[] = { program, program, program, program };
+	/* Two fill the pipe, what follows is alike but for where bursts fall; but for the last,
+	 * which has the memory for itself. */
+	const struct tv_cycle_program *const programs[] = { program, program, program, program,
+							    program };
 	struct tv_cycle_job jobs[TV_ARRAY_SIZE(programs)];
 	const struct tv_target *target = options->target;
+	struct tv_cycle_options how = *options;
 	struct tv_cycle_profile profile = { .macs = 0 };
 	int r;
 
-	r = tv_cycle_time(options, programs, TV_ARRAY_SIZE(programs), jobs, ret_commands, error);
+	how.followers = 1;
+	r = tv_cycle_time(&how, programs, TV_ARRAY_SIZE(programs), jobs, ret_commands, error);
 	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < program->count; i++)
