@@ -202,6 +202,8 @@ static int fence_of_the_killed(void)
 		for (unsigned int i = 0; i < QUEUED; i++)
 			guest_try_submit(mine, &job, &number);
 		theirs = guest_sync_file(mine, syncobj);
+		/* Else none of them may have come to the device, and the next that does hangs. */
+		usleep(200000);
 		if (write(pipes[1], &theirs, sizeof(theirs)) < 0)
 			_exit(1);
 		pause();

@@ -2,6 +2,7 @@
 /* Hardware that misbehaves, and what is left of a job that went wrong. */
 #include <dirent.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <triovit/golden.h>
@@ -172,7 +173,9 @@ static void print_base64(const uint8_t *data, size_t size)
 static uint8_t *take_dump(size_t *ret_size)
 {
 	static const char folder[] = "/sys/class/devcoredump";
+	static const char link[] = GUEST_DRIVER "/" GUEST_FIRST "/devcoredump";
 	struct dirent *entry;
+	struct stat st;
 	uint8_t *dump = NULL;
 	char path[300];
 	DIR *d = opendir(folder);
@@ -184,7 +187,7 @@ static uint8_t *take_dump(size_t *ret_size)
 		dump = guest_load(path, ret_size);
 		/* As long as it is there, there is no other. */
 		guest_try_write(path, "0");
-		for (int i = 0; i < 500 && !access(path, F_OK); i++)
+		for (int i = 0; i < 500 && (!access(path, F_OK) || !lstat(link, &st)); i++)
 			usleep(10000);
 	}
 	if (d)
