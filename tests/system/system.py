@@ -132,13 +132,13 @@ def run(folder, plugin, kernel, dtb):
 
 
 def main():
-    plugin, kernel, module, root, dtb, job, sim, debs = sys.argv[1:]
-    kernel, job, debs = map(pathlib.Path, (kernel, job, debs))
+    plugin, kernel, module, root, dtb, job, sim, debs = (pathlib.Path(path).resolve()
+                                                         for path in sys.argv[1:])
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         # The kernel unpacks one after the other.
         with open(folder / 'initrd', 'wb') as initrd:
-            initrd.write(pathlib.Path(root).read_bytes())
+            initrd.write(root.read_bytes())
             initrd.write(payload(folder, kernel, module, job, sim, debs))
         ended = run(folder, plugin, kernel, dtb)
         if not ended:
