@@ -23,7 +23,7 @@ enum tv_config_unit {
 
 /* Whether there is a device in software. */
 enum tv_software {
-	TV_SOFTWARE_AUTO, /* while no other device is there */
+	TV_SOFTWARE_AUTO, /* added when no other device is there */
 	TV_SOFTWARE_ALWAYS,
 	TV_SOFTWARE_NEVER,
 };

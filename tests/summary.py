@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Counts test cases for tests/run.
 
-    summary.py RESULTS meson LANE SUITE TESTLOG STATUS   what a "meson test" wrote
-    summary.py RESULTS tap LANE SUITE FILE STATUS        what one TAP program wrote
-    summary.py RESULTS whole LANE SUITE OUTCOME REASON   a suite that could not even begin
-    summary.py RESULTS table                             the table and the last line
+    summary.py RESULTS meson LANE SUITE TESTLOG STATUS     what a "meson test" wrote
+    summary.py RESULTS tap LANE SUITE FILE STATUS SECONDS  what one TAP program wrote
+    summary.py RESULTS whole LANE SUITE OUTCOME REASON     a suite that could not even begin
+    summary.py RESULTS table                               the table and the last line
 
 Each call but the last adds a line of JSON to RESULTS. A test program speaks TAP, and what counts
 are its cases: "# skipped NAME: reason" says that case NAME could not run here although it returned
@@ -116,11 +116,11 @@ def count_meson(path, status):
     return count, seconds
 
 
-def count_tap(path, status):
+def count_tap(path, status, seconds):
     count = Count()
     with open(path, encoding='utf-8', errors='replace') as file:
         count.tap('', file.read(), f'exit code {status}' if status else None)
-    return count, 0.0
+    return count, seconds
 
 
 def table(rows):
@@ -152,15 +152,17 @@ def main():
     if what == 'table':
         with open(results, encoding='utf-8') as file:
             return table([json.loads(line) for line in file])
-    lane, suite, third, fourth = rest
+    lane, suite, third, fourth, *rest = rest
     if what == 'whole':
         count, seconds = Count(), 0.0
         if third == 'failed':
             count.failed.append(fourth)
         else:
             count.skipped.append(fourth)
+    elif what == 'meson':
+        count, seconds = count_meson(third, int(fourth))
     else:
-        count, seconds = (count_meson if what == 'meson' else count_tap)(third, int(fourth))
+        count, seconds = count_tap(third, int(fourth), float(rest[0]))
     with open(results, 'a', encoding='utf-8') as file:
         json.dump({'lane': lane, 'suite': suite, 'passed': count.passed, 'failed': count.failed,
                    'skipped': count.skipped, 'seconds': seconds}, file)
