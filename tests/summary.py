@@ -10,7 +10,8 @@
 Each call but the last adds a line of JSON to RESULTS. A test program speaks TAP, and what counts
 are its cases: "# skipped NAME: reason" says that case NAME could not run here although it returned
 without failing (as libcheck has it); "ok 1 - NAME # SKIP reason" says so in TAP's own words. A
-program that dies before it has said how its cases ended is one failure more.
+program that dies before it has said how its cases ended is one failure more. "# measured: TEXT" is
+repeated beneath the table.
 """
 
 import json
@@ -21,6 +22,7 @@ import textwrap
 RESULT = re.compile(r'^(not )?ok\b\s*\d*\s*(?:-\s*)?(.*)$')
 DIRECTIVE = re.compile(r'\s*#\s*(skip|todo)\S*\s*(.*)$', re.IGNORECASE)
 PLAN = re.compile(r'^1\.\.(\d+)(?:\s*#\s*(.*))?')
+MEASURED = re.compile(r'^# measured: (.*)$')
 SKIPPED = re.compile(r'^# skipped ([^:]+): (.*)$')
 LOG_LINES = 80
 
@@ -30,13 +32,16 @@ class Count:
         self.passed = 0
         self.failed = []
         self.skipped = []
+        self.measured = []
 
     def tap(self, program, text, died):
         """Adds what a program said on standard output; died: how it ended if not well."""
         where = f'{program}: ' if program else ''
         skipped, passed, failed, planned = {}, 0, [], None
         for line in text.splitlines():
-            if match := SKIPPED.match(line):
+            if match := MEASURED.match(line):
+                self.measured.append(where + match[1])
+            elif match := SKIPPED.match(line):
                 skipped[match[1]] = match[2]
             elif match := PLAN.match(line):
                 planned = int(match[1])
@@ -134,7 +139,7 @@ def table(rows):
                  for i, (cell, width) in enumerate(zip(line, widths))]
         print('  '.join(cells))
     print()
-    for what in ('skipped', 'failed'):
+    for what in ('measured', 'skipped', 'failed'):
         for row in rows:
             for name in row[what]:
                 # The log above has the rest of a long one.
@@ -165,7 +170,8 @@ def main():
         count, seconds = count_tap(third, int(fourth), float(rest[0]))
     with open(results, 'a', encoding='utf-8') as file:
         json.dump({'lane': lane, 'suite': suite, 'passed': count.passed, 'failed': count.failed,
-                   'skipped': count.skipped, 'seconds': seconds}, file)
+                   'skipped': count.skipped, 'measured': count.measured,
+                   'seconds': seconds}, file)
         file.write('\n')
     return 0
 

@@ -17,7 +17,6 @@
 #define MANY	5000
 
 static unsigned int survived;
-static char survived_name[64] = "faults survived";
 
 /* What the calls work with; set by a test. */
 static int watch, file, place;
@@ -603,10 +602,7 @@ static void asleep(void)
 	for (unsigned int i = 0; i < 3000 && strcmp(guest_read(path), "suspended\n"); i++)
 		usleep(10000);
 	check(!strcmp(guest_read(path), "suspended\n"));
-	snprintf(survived_name, sizeof(survived_name),
-		 "%u injected faults survived, and nobody "
-		 "keeps the device awake",
-		 survived);
+	printf("# measured: %u injected faults survived\n", survived);
 }
 
 const struct guest_test guest_fault_tests[] = {
@@ -619,10 +615,10 @@ const struct guest_test guest_fault_tests[] = {
 	{ "faults: submit", submit },
 	{ "faults: wait", waited },
 	{ "faults: a job that went wrong", kept },
-	{ survived_name, asleep },
+	{ "faults: nobody keeps the device awake", asleep },
 	{ "faults: the device is bound", bound },
 	{ "faults: the device is unbound with a job queued", unbound },
 	{ "faults: the module is loaded", loaded },
-	{ survived_name, asleep },
+	{ "faults: nobody keeps the device awake", asleep },
 	{ NULL, NULL },
 };
