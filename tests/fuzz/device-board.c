@@ -209,6 +209,7 @@ static void *compute(void *work)
 
 static void host_start(void *host, struct tv_device_work *work)
 {
+	static const atomic_bool enough = true;
 	struct board *b = host;
 	struct board_job *job = &b->job;
 
@@ -222,7 +223,7 @@ static void host_start(void *host, struct tv_device_work *work)
 	if (work->program->end.steps > b->patience) {
 		/* As if there were no memory for it. */
 		job->starved = true;
-		atomic_store(&work->cancel, true);
+		work->job.cancel = &enough;
 	} else {
 		b->patience -= work->program->end.steps;
 	}
