@@ -294,7 +294,7 @@ int main(void)
 	Suite *suite = suite_create("timing");
 	TCase *tcase = tcase_create("calculator");
 
-	tcase_set_timeout(tcase, 60);
+	tcase_set_timeout(tcase, 600);
 
 	for (size_t i = 0; i < TV_ARRAY_SIZE(tests); i++)
 		tcase_add_test(tcase, tests[i]);
